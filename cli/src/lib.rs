@@ -1,0 +1,1 @@
+//! The vendor's tool: demo, dev, emulator, doctor.

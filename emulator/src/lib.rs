@@ -1,0 +1,1 @@
+//! The AWS Marketplace Metering Service on localhost.

@@ -1,0 +1,1 @@
+//! Usage, entitlement and standing for Rust components that run under Tollgate.

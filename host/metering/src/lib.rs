@@ -1,0 +1,1 @@
+//! The metering engine: pure decisions about what is recorded, sealed, sent and settled.

@@ -1,0 +1,1 @@
+//! Runs WebAssembly components: engine, limits, http server, command runner, metering imports.
