@@ -1,1 +1,10 @@
-//! Runs WebAssembly components: engine, limits, http server, command runner, metering imports.
+//! Runs WebAssembly components and counts what they use.
+//!
+//! [`engine`] holds the one engine, [`component`] admits components to it, [`http`] serves those that answer requests,
+//! [`command`] runs those that have a main function. [`meter`] is the border to whoever keeps the ledger.
+//!
+//! Absent on purpose: the AWS SDK, TLS, the ledger, the manifest, and the environment of the process. Whoever composes
+//! the host hands those in as values, so that the same runtime serves `pack`, tests and a worker process without
+//! credentials.
+
+pub mod meter;

@@ -1,0 +1,397 @@
+//! What crosses between the part that runs guests and the part that keeps the ledger.
+//!
+//! The running side holds a [`Meter`]: it counts, and asks that counts become durable. The keeping side holds a
+//! [`Desk`]: it receives [`Commit`]s, answers each when it is on disk, sets the limits, and says when to stop. Both only
+//! exchange messages and atomics, so that they can later live in two processes.
+//!
+//! Absent on purpose: time, hours, prices, storage, AWS. A unit counted here has no hour yet; the keeper books it.
+
+mod counters;
+mod tags;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::{mpsc, oneshot};
+
+pub use counters::Counters;
+pub use tags::{TagRefusal, TagSet, TagsId};
+
+/// Commits that may wait for the keeper; one more makes the committing instance wait.
+const COMMITS_PENDING_MAX: usize = 4096;
+/// Attestations that may wait for the keeper; one more is refused as too often.
+const ATTESTS_PENDING_MAX: usize = 16;
+/// The longest nonce AWS takes, in bytes.
+const NONCE_BYTES_MAX: usize = 255;
+
+/// Something the host measures by itself, so that a guest need not count it and cannot bypass it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Measure {
+    /// Requests delivered to the guest.
+    Requests,
+    /// Responses of the guest with a status from 200 to 299.
+    ResponsesOk,
+    /// Bytes of request bodies read by the host for the guest.
+    RequestBytes,
+    /// Bytes of response bodies produced by the guest.
+    ResponseBytes,
+    /// Milliseconds of processor time spent in the guest.
+    ComputeMs,
+    /// Milliseconds from delivery to the guest until its response ended.
+    WallMs,
+}
+
+impl Measure {
+    /// Every measure, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::Requests, Self::ResponsesOk, Self::RequestBytes, Self::ResponseBytes, Self::ComputeMs, Self::WallMs];
+
+    /// The name in a manifest, without its `host:` prefix, such as `request-bytes`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::ResponsesOk => "responses-ok",
+            Self::RequestBytes => "request-bytes",
+            Self::ResponseBytes => "response-bytes",
+            Self::ComputeMs => "compute-ms",
+            Self::WallMs => "wall-ms",
+        }
+    }
+}
+
+/// Who counts the units of a dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The guest, through the `counter` interface.
+    Guest,
+    /// The host; a guest that names such a dimension is told it is unknown.
+    Host(Measure),
+}
+
+/// One dimension of the product. Its place in the list given to [`open`] is its number everywhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dimension {
+    /// The key in the catalogue of AWS Marketplace.
+    pub key: String,
+    /// Who counts it.
+    pub source: Source,
+    /// Tag keys that units of this dimension may be allocated to; empty: none.
+    pub tag_keys: Vec<String>,
+}
+
+/// Units of one dimension and one tag set, never zero, in the unit of the guest (before `per` of the manifest).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// The number of the dimension.
+    pub dimension: u32,
+    /// The allocation bucket; [`TagsId::UNTAGGED`] for none.
+    pub tags: TagsId,
+    /// How many units were added since the previous commit of the same instance.
+    pub units: u64,
+}
+
+/// A request to make units durable.
+#[derive(Debug)]
+pub struct Commit {
+    /// The number of the component that used the units.
+    pub component: u32,
+    /// What to record: all of it or nothing.
+    pub deltas: Vec<Delta>,
+    /// Answered when the deltas are on disk, or with [`Stopped`] if they never will be. Dropped means the latter.
+    pub done: oneshot::Sender<Result<(), Stopped>>,
+}
+
+/// A request of a guest for a signature of AWS on its own nonce.
+#[derive(Debug)]
+pub struct Attest {
+    /// From 1 to 255 printable ASCII characters, chosen by the guest.
+    pub nonce: String,
+    /// Answered with the signed token. Dropped means [`AttestRefusal::NoAnswer`].
+    pub done: oneshot::Sender<Result<String, AttestRefusal>>,
+}
+
+/// The keeper can no longer record usage; billable work has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("usage can no longer be recorded")]
+pub struct Stopped;
+
+/// What became of an `add`. All but `Counted`: nothing was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The units are part of the next commit.
+    Counted,
+    /// No such dimension, one that the host measures, or a tag set that is not for this dimension or instance.
+    Unknown,
+    /// The units do not fit under the limit of the dimension.
+    OverLimit,
+    /// New usage is refused until what is recorded has been delivered.
+    Stopped,
+}
+
+/// Why an attestation was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttestRefusal {
+    /// Only hourly and monthly listings attest: elsewhere the call may start billing.
+    #[error("listings of this pricing do not attest")]
+    NotThisPricing,
+    /// At most one a minute and process.
+    #[error("attested a moment ago; try again in a minute")]
+    TooOften,
+    /// AWS did not answer.
+    #[error("no answer")]
+    NoAnswer,
+    /// Empty, too long, or not printable ASCII.
+    #[error("a nonce has from 1 to 255 printable ASCII characters")]
+    InvalidNonce,
+}
+
+/// How well recorded usage is being delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// In time.
+    Good,
+    /// Older than the warning age.
+    Late,
+    /// So old that new billable work is refused.
+    Stopping,
+}
+
+/// The state and when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The state.
+    pub state: State,
+    /// Since when, in seconds of Unix time.
+    pub since: u64,
+}
+
+/// The pricing model of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pricing {
+    /// AWS meters by the hour.
+    Hourly,
+    /// AWS meters by the month.
+    Monthly,
+    /// The product meters its own dimensions.
+    Custom,
+    /// Nothing is billed.
+    Free,
+    /// The buyer brings a licence.
+    Byol,
+    /// Software as a service.
+    Saas,
+}
+
+/// What was granted at start, as guests may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The product's name.
+    pub product: String,
+    /// The id of the listing.
+    pub listing: String,
+    /// Its pricing.
+    pub pricing: Pricing,
+    /// Since when, in seconds of Unix time.
+    pub since: u64,
+}
+
+/// Makes the two sides of a meter. Every dimension starts without a limit, not stopped, in good standing.
+pub fn open(dimensions: Vec<Dimension>, granted: Granted) -> (Meter, Desk) {
+    let (commits_in, commits) = mpsc::channel(COMMITS_PENDING_MAX);
+    let (attests_in, attests) = mpsc::channel(ATTESTS_PENDING_MAX);
+    let bound = Measure::ALL.map(|measure| {
+        (0u32..).zip(&dimensions).filter(|(_, d)| d.source == Source::Host(measure)).map(|(i, _)| i).collect()
+    });
+    let shared = Arc::new(Shared {
+        gates: dimensions.iter().map(|_| Gate::default()).collect(),
+        bound,
+        stopped: AtomicBool::new(false),
+        standing: RwLock::new(Standing { state: State::Good, since: granted.since }),
+        tags: tags::Interner::default(),
+        dimensions,
+        granted,
+    });
+    let meter = Meter { shared: shared.clone(), commits: commits_in, attests: attests_in };
+    (meter, Desk { commits, attests, shared })
+}
+
+/// The side of the instances; clones share everything. When the last clone and the last [`Counters`] are gone, the
+/// channels of the [`Desk`] end.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    shared: Arc<Shared>,
+    commits: mpsc::Sender<Commit>,
+    attests: mpsc::Sender<Attest>,
+}
+
+impl Meter {
+    /// Counters for one new instance of the component with this number.
+    pub fn instance(&self, component: u32) -> Counters {
+        Counters::new(self.shared.clone(), self.commits.clone(), component)
+    }
+
+    /// The number of a dimension that guests may add to. `None`: no such key, or the host measures it.
+    pub fn dimension(&self, key: &str) -> Option<u32> {
+        let position = self.shared.dimensions.iter().position(|d| d.key == key && d.source == Source::Guest)?;
+        u32::try_from(position).ok()
+    }
+
+    /// What was granted at start.
+    pub fn granted(&self) -> &Granted {
+        &self.shared.granted
+    }
+
+    /// How well usage is being delivered now.
+    pub fn standing(&self) -> Standing {
+        *self.shared.standing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True while new billable work must be refused.
+    pub fn stopped(&self) -> bool {
+        self.shared.stopped.load(Relaxed)
+    }
+
+    /// Asks for a signature of AWS on `nonce`.
+    ///
+    /// # Errors
+    ///
+    /// The refusals that need no call (pricing, nonce, queue) are decided here, the others by the keeper.
+    pub async fn attest(&self, nonce: String) -> Result<String, AttestRefusal> {
+        if !matches!(self.shared.granted.pricing, Pricing::Hourly | Pricing::Monthly) {
+            return Err(AttestRefusal::NotThisPricing);
+        }
+        let printable = nonce.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if nonce.is_empty() || nonce.len() > NONCE_BYTES_MAX || !printable {
+            return Err(AttestRefusal::InvalidNonce);
+        }
+        let (done, answer) = oneshot::channel();
+        match self.attests.try_send(Attest { nonce, done }) {
+            Ok(()) => answer.await.unwrap_or(Err(AttestRefusal::NoAnswer)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(AttestRefusal::TooOften),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(AttestRefusal::NoAnswer),
+        }
+    }
+}
+
+/// The keeper's side.
+#[derive(Debug)]
+pub struct Desk {
+    /// What to record, in the order in which instances asked. Ends when nobody is left who could ask.
+    pub commits: mpsc::Receiver<Commit>,
+    /// Attestations wanted.
+    pub attests: mpsc::Receiver<Attest>,
+    shared: Arc<Shared>,
+}
+
+impl Desk {
+    /// The dimensions given to [`open`].
+    pub fn dimensions(&self) -> &[Dimension] {
+        &self.shared.dimensions
+    }
+
+    /// From now on units are admitted while the total of the process stays at or below `limit`. `u64::MAX`: always.
+    /// A number that is no dimension is ignored.
+    pub fn set_limit(&self, dimension: u32, limit: u64) {
+        if let Some(gate) = self.shared.gate(dimension) {
+            gate.limit.store(limit, Relaxed);
+        }
+    }
+
+    /// Units admitted since [`open`], recorded or still on their way. Zero for a number that is no dimension.
+    pub fn admitted(&self, dimension: u32) -> u64 {
+        self.shared.gate(dimension).map_or(0, |gate| gate.admitted.load(Relaxed))
+    }
+
+    /// Units turned away by the limit since [`open`]: refused to guests, or measured by the host and not counted.
+    pub fn turned_away(&self, dimension: u32) -> u64 {
+        self.shared.gate(dimension).map_or(0, |gate| gate.turned_away.load(Relaxed))
+    }
+
+    /// True: every `add` answers [`Outcome::Stopped`] and servers refuse new work, until called with false.
+    pub fn stop(&self, stopped: bool) {
+        self.shared.stopped.store(stopped, Relaxed);
+    }
+
+    /// What [`Desk::stop`] was last told.
+    pub fn stopped(&self) -> bool {
+        self.shared.stopped.load(Relaxed)
+    }
+
+    /// What guests are told when they ask how delivery goes.
+    pub fn set_standing(&self, standing: Standing) {
+        *self.shared.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
+    /// The tag set of a [`Delta`]. `None` for [`TagsId::UNTAGGED`] and ids that were never given out.
+    pub fn tags(&self, id: TagsId) -> Option<Arc<TagSet>> {
+        self.shared.tags.get(id).map(|interned| interned.set.clone())
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    dimensions: Vec<Dimension>,
+    /// One a dimension.
+    gates: Vec<Gate>,
+    /// Dimensions bound to each measure, in the order of [`Measure::ALL`].
+    bound: [Vec<u32>; 6],
+    granted: Granted,
+    stopped: AtomicBool,
+    standing: RwLock<Standing>,
+    tags: tags::Interner,
+}
+
+impl Shared {
+    fn gate(&self, dimension: u32) -> Option<&Gate> {
+        self.gates.get(usize::try_from(dimension).ok()?)
+    }
+
+    fn bound(&self, measure: Measure) -> &[u32] {
+        let [requests, responses_ok, request_bytes, response_bytes, compute_ms, wall_ms] = &self.bound;
+        match measure {
+            Measure::Requests => requests,
+            Measure::ResponsesOk => responses_ok,
+            Measure::RequestBytes => request_bytes,
+            Measure::ResponseBytes => response_bytes,
+            Measure::ComputeMs => compute_ms,
+            Measure::WallMs => wall_ms,
+        }
+    }
+}
+
+/// The limit of a dimension, shared by all instances. Relaxed is enough: a total and its limit order nothing else.
+#[derive(Debug)]
+struct Gate {
+    admitted: AtomicU64,
+    limit: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { admitted: AtomicU64::new(0), limit: AtomicU64::new(u64::MAX), turned_away: AtomicU64::new(0) }
+    }
+}
+
+impl Gate {
+    /// All of `units`, or none.
+    fn admit(&self, units: u64) -> bool {
+        let limit = self.limit.load(Relaxed);
+        let fits = |total: u64| total.checked_add(units).filter(|&sum| sum <= limit);
+        let admitted = self.admitted.fetch_update(Relaxed, Relaxed, fits).is_ok();
+        if !admitted {
+            self.turned_away.fetch_add(units, Relaxed);
+        }
+        admitted
+    }
+
+    /// As much of `units` as fits; says how much that was.
+    fn admit_part(&self, units: u64) -> u64 {
+        let limit = self.limit.load(Relaxed);
+        let fitting = |total: u64| limit.saturating_sub(total).min(units);
+        let add = |total: u64| total.checked_add(fitting(total));
+        let part = self.admitted.fetch_update(Relaxed, Relaxed, add).map_or(0, fitting);
+        self.turned_away.fetch_add(units - part, Relaxed);
+        part
+    }
+}
