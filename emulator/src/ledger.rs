@@ -1,0 +1,125 @@
+//! What the service keeps: one record for each product, resource, dimension and hour, the client tokens it has seen,
+//! and the resources it meters by the hour. What AWS would bill is a sum over this.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use crate::allocation::Allocation;
+
+/// Everything accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    records: BTreeMap<RecordKey, Record>,
+    tokens: BTreeMap<(String, String), Sent>,
+    registrations: Vec<Registration>,
+}
+
+/// What usage is deduplicated by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RecordKey {
+    pub(crate) product_code: String,
+    pub(crate) resource: String,
+    pub(crate) dimension: String,
+    /// Hours since 1970.
+    pub(crate) hour: i64,
+}
+
+/// An accepted record; the first to arrive stays.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) quantity: u32,
+    /// In canonical order.
+    pub(crate) allocations: Vec<Allocation>,
+    /// How often it was accepted.
+    pub(crate) seen: u32,
+}
+
+/// The parameters a client token came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) key: RecordKey,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) quantity: u32,
+    pub(crate) allocations: Vec<Allocation>,
+}
+
+/// A resource that AWS meters by the hour.
+#[derive(Debug, Clone)]
+pub(crate) struct Registration {
+    pub(crate) product_code: String,
+    pub(crate) resource: String,
+    pub(crate) at_ms: u64,
+}
+
+/// How a record was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing was there for that hour; it is billed.
+    New { id: String },
+    /// The identical record was there; nothing changes.
+    Same { id: String },
+}
+
+/// Why a record is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clash {
+    /// Another quantity, or another split of it, was recorded for that hour.
+    Duplicate,
+    /// The client token came with other parameters before.
+    Token,
+}
+
+impl Ledger {
+    /// Takes a record under the id `fresh_id`, or finds the one that is there. `token` is the client token with the
+    /// scope it is unique in.
+    pub(crate) fn take(
+        &mut self,
+        sent: Sent,
+        token: Option<(String, String)>,
+        fresh_id: String,
+    ) -> Result<Taken, Clash> {
+        if let Some(known) = token.as_ref().and_then(|token| self.tokens.get(token))
+            && *known != sent
+        {
+            return Err(Clash::Token);
+        }
+        let taken = match self.records.entry(sent.key.clone()) {
+            Entry::Vacant(vacant) => {
+                let Sent { timestamp_ms, quantity, allocations, .. } = sent.clone();
+                vacant.insert(Record { id: fresh_id.clone(), timestamp_ms, quantity, allocations, seen: 1 });
+                Taken::New { id: fresh_id }
+            }
+            Entry::Occupied(mut there) => {
+                let there = there.get_mut();
+                if there.quantity != sent.quantity || there.allocations != sent.allocations {
+                    return Err(Clash::Duplicate);
+                }
+                there.seen = there.seen.saturating_add(1);
+                Taken::Same { id: there.id.clone() }
+            }
+        };
+        if let Some(token) = token {
+            self.tokens.insert(token, sent);
+        }
+        Ok(taken)
+    }
+
+    /// Notes that the resource is metered from now on; `false` when it already was.
+    pub(crate) fn register(&mut self, registration: Registration) -> bool {
+        let Registration { product_code, resource, .. } = &registration;
+        let known = self.registrations.iter().any(|r| r.product_code == *product_code && r.resource == *resource);
+        if !known {
+            self.registrations.push(registration);
+        }
+        !known
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&RecordKey, &Record)> {
+        self.records.iter()
+    }
+
+    pub(crate) fn registrations(&self) -> &[Registration] {
+        &self.registrations
+    }
+}

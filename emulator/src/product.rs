@@ -1,0 +1,108 @@
+//! What is on sale: a product with its pricing, its dimensions and the versions of its key.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::jwt::{KeyError, SigningKey};
+
+/// How a listing is priced, as far as the metering service cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pricing {
+    /// Custom dimensions, sent by `MeterUsage`.
+    Custom,
+    /// By the hour, metered by AWS from `RegisterUsage` on.
+    Hourly,
+}
+
+/// A product on sale.
+#[derive(Debug, Clone)]
+pub struct Product {
+    pricing: Pricing,
+    dimensions: BTreeSet<String>,
+    publisher: Option<String>,
+    keys: BTreeMap<u32, KeyVersion>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct KeyVersion {
+    pub(crate) key: Arc<SigningKey>,
+    /// When the version was rotated out, in Unix seconds.
+    pub(crate) rotated_s: Option<u64>,
+}
+
+impl Product {
+    /// A product with these dimension keys (the API names, not the display names) and no signing key yet.
+    pub fn new(pricing: Pricing, dimensions: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let dimensions = dimensions.into_iter().map(Into::into).collect();
+        Self { pricing, dimensions, publisher: None, keys: BTreeMap::new() }
+    }
+
+    /// The same product with `key` as version `version` of its signing key.
+    #[must_use]
+    pub fn with_key(mut self, version: u32, key: SigningKey) -> Self {
+        self.keys.insert(version, KeyVersion { key: Arc::new(key), rotated_s: None });
+        self
+    }
+
+    /// The same product, published by `account`: calls from there are in preview mode and skip the entitlement check.
+    #[must_use]
+    pub fn with_publisher(mut self, account: impl Into<String>) -> Self {
+        self.publisher = Some(account.into());
+        self
+    }
+
+    /// Generates every key version in `versions` that is not there yet.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn generate_keys(&mut self, versions: impl IntoIterator<Item = u32>) -> Result<(), KeyError> {
+        for version in versions {
+            if let Entry::Vacant(missing) = self.keys.entry(version) {
+                missing.insert(KeyVersion { key: Arc::new(SigningKey::generate()?), rotated_s: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over the signing keys of what the product was before.
+    pub(crate) fn keep_keys_of(&mut self, before: &Self) {
+        self.keys.clone_from(&before.keys);
+    }
+
+    /// Notes that a key version was rotated out at `unix_s`.
+    pub(crate) fn rotate(&mut self, version: u32, unix_s: u64) {
+        if let Some(key) = self.keys.get_mut(&version) {
+            key.rotated_s = Some(unix_s);
+        }
+    }
+
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    pub(crate) fn pricing(&self) -> Pricing {
+        self.pricing
+    }
+
+    pub(crate) fn sells(&self, dimension: &str) -> bool {
+        self.dimensions.contains(dimension)
+    }
+
+    pub(crate) fn is_published_by(&self, account: &str) -> bool {
+        self.publisher.as_deref() == Some(account)
+    }
+
+    pub(crate) fn key(&self, version: u32) -> Option<&KeyVersion> {
+        self.keys.get(&version)
+    }
+
+    /// Each version's public key in PEM.
+    pub(crate) fn public_pems(&self) -> BTreeMap<u32, String> {
+        self.keys.iter().map(|(version, held)| (*version, held.key.public_pem().to_owned())).collect()
+    }
+}
