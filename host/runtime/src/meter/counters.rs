@@ -108,6 +108,11 @@ impl Counters {
         }
     }
 
+    /// True if a dimension is bound to the measure: else there is no need to take it.
+    pub fn measures(&self, measure: Measure) -> bool {
+        !self.cells.shared.bound(measure).is_empty()
+    }
+
     /// Returns when all that was counted before the call is on disk. Nothing new and nothing under way: at once.
     /// Commits of one instance run one after the other; dropping the future loses nothing.
     ///

@@ -163,7 +163,7 @@ mod tests {
             vec![("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1"), ("f", "1")],
         ];
         let lines: Vec<String> = table.iter().map(|pairs| check(pairs).chars().take(40).collect()).collect();
-        insta::assert_snapshot!(lines.join("\n"));
+        insta::assert_snapshot!(lines.join("\n"), @"");
     }
 
     #[test]

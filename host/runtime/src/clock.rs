@@ -1,0 +1,27 @@
+//! The only reader of clocks in this crate: how long something took, never what time it is.
+
+use std::time::{Duration, Instant};
+
+/// Started when a guest gets something to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    started: Instant,
+}
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "the owner of this crate's clock; a duration needs no wall time")]
+    pub(crate) fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// Processor time that the calling thread has used.
+pub(crate) fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}

@@ -1,0 +1,186 @@
+//! The one place that configures wasmtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use crate::guest::Guest;
+use crate::imports;
+use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::stats::Stats;
+
+/// How long a guest computes before it lets others on its thread go first.
+const EPOCH: Duration = Duration::from_millis(5);
+/// Memory of a pool slot that stays mapped between two instances, so that the next one faults less.
+const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
+const TABLE_KEEP_RESIDENT: usize = 512 << 10;
+const STACK_KEEP_RESIDENT: usize = 64 << 10;
+/// Stack of a guest, inside the stack of the fiber it runs on. Interpreters recurse deeply.
+const WASM_STACK: usize = 512 << 10;
+const FIBER_STACK: usize = 2 << 20;
+/// Slots beyond the admitted requests: an instance may still be on its way out.
+const SLOTS_SPARE: u32 = 8;
+
+/// What the engine is sized for.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// The limits of the product: the pool holds as many instances as requests are admitted.
+    pub limits: Limits,
+}
+
+/// The engine could not be made; there is nothing to retry.
+#[derive(Debug, thiserror::Error)]
+#[error("the WebAssembly engine could not be made: {detail}. Likely cause: a processor or kernel it does not support")]
+pub struct EngineError {
+    detail: String,
+}
+
+/// An engine with all host interfaces linked. Clones share it.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Arc<Linker<Guest>>,
+    pub(crate) limits: Limits,
+    pub(crate) stats: Arc<Stats>,
+    pooled: bool,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("limits", &self.limits).field("pooled", &self.pooled).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Makes the engine, links the host interfaces and starts the ticker.
+    ///
+    /// The pool of instances reserves address space; where that is refused, instances are allocated one by one.
+    ///
+    /// # Errors
+    ///
+    /// The engine itself was refused, with and without a pool.
+    pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
+        let (engine, pooled) = match Engine::new(&config(Some(pool(&options.limits)))) {
+            Ok(engine) => (engine, true),
+            Err(error) => {
+                tracing::warn!(
+                    "no address space for a pool of instances ({error:#}): each request allocates its own memory, \
+                     which is slower; likely cause: a limit on virtual memory"
+                );
+                (Engine::new(&config(None)).map_err(EngineError::new)?, false)
+            }
+        };
+        let linker = linker(&engine).map_err(EngineError::new)?;
+        tick(engine.weak())?;
+        let limits = options.limits.clone();
+        Ok(Self { engine, linker: Arc::new(linker), limits, stats: Arc::default(), pooled })
+    }
+
+    /// Numbers to watch.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// False if instances are allocated one by one.
+    pub fn pooled(&self) -> bool {
+        self.pooled
+    }
+}
+
+impl EngineError {
+    fn new(error: wasmtime::Error) -> Self {
+        Self { detail: format!("{error:#}") }
+    }
+}
+
+fn config(pool: Option<PoolingAllocationConfig>) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        // Guests of WASI 0.2 pay for the bookkeeping of concurrent tasks at each call, and use none of it.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .memory_init_cow(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        // What no guest toolchain for WASI 0.2 emits only adds attack surface.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false);
+    if let Some(pool) = pool {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
+    let instances = limits.concurrency.saturating_add(SLOTS_SPARE);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        // A component has several core instances; five for Go, few dozens for Python with native wheels.
+        .total_core_instances(instances.saturating_mul(8).max(CORE_INSTANCES_MAX))
+        .total_memories(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(4).max(TABLES_MAX))
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(TABLES_MAX)
+        .max_component_instance_size(16 << 20)
+        .max_core_instance_size(16 << 20)
+        .table_elements(TABLE_ELEMENTS_MAX / 4)
+        .max_memory_size(limits.memory_bytes())
+        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
+        .table_keep_resident(TABLE_KEEP_RESIDENT)
+        .async_stack_keep_resident(STACK_KEEP_RESIDENT)
+        // Resets only the pages that were written; needs Linux 6.7.
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// Everything a guest may import. WASI interfaces that reach files or sockets are here too and refuse each call:
+/// Python and Go import them always.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    imports::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// Advances the epoch from a thread of its own: a timer of the async runtime would be held up by the very guests that
+/// it has to interrupt. The thread ends with the engine.
+fn tick(engine: EngineWeak) -> Result<(), EngineError> {
+    let ticker = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::park_timeout(EPOCH);
+        }
+    };
+    match std::thread::Builder::new().name("epoch".into()).spawn(ticker) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(EngineError { detail: format!("no thread for its ticker: {error}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_address_space_there_is_still_an_engine() {
+        // More memory than any machine can map stands for a machine that cannot map much.
+        let limits = Limits { concurrency: u32::MAX / 64, ..Limits::default() };
+        assert!(Engine::new(&config(Some(pool(&limits)))).is_err());
+        let runtime = Runtime::new(&EngineOptions { limits }).unwrap();
+        assert!(!runtime.pooled());
+    }
+
+    #[test]
+    fn the_default_is_a_pool() {
+        assert!(Runtime::new(&EngineOptions::default()).unwrap().pooled());
+    }
+}

@@ -1,0 +1,59 @@
+//! The state of one guest instance, and the store around it.
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::egress::Closed;
+use crate::limits::{Budget, FIELDS_BYTES_MAX, HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
+use crate::meter::{Counters, Meter};
+
+/// What host functions see of the instance that called them.
+pub(crate) struct Guest {
+    pub(crate) meter: Meter,
+    pub(crate) counters: Counters,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    egress: Closed,
+    table: ResourceTable,
+    budget: Budget,
+}
+
+impl Guest {
+    /// A store whose guest yields to others at each epoch and is held to its limits. It has no deadline of its own:
+    /// since it yields, whoever polls it can stop polling and drop it.
+    pub(crate) fn store(
+        engine: &Engine,
+        limits: &Limits,
+        meter: Meter,
+        counters: Counters,
+        wasi: WasiCtx,
+    ) -> Store<Self> {
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS_BYTES_MAX);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
+        let budget = Budget::new(limits);
+        let mut store = Store::new(engine, Self { meter, counters, wasi, http, egress: Closed, table, budget });
+        store.limiter(|guest| &mut guest.budget);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_max_component_handles(HANDLES_MAX);
+        store.set_epoch_deadline(1);
+        // The yield of wasmtime itself may be rescheduled before anything else on the thread.
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+        store
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.egress }
+    }
+}

@@ -1,0 +1,206 @@
+//! Serves http components over HTTP/1.1 and HTTP/2 without TLS.
+//!
+//! Each request gets its own instance. Nothing of a response leaves before the usage counted until then is on disk
+//! ([`hold`]). Absent on purpose: TLS, compression, static files, health checks; those belong to the load balancer and
+//! to the admin port.
+
+mod arriving;
+mod exchange;
+mod hold;
+mod refusal;
+mod route;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::component::Component;
+use crate::engine::Runtime;
+use crate::limits::Limits;
+use crate::meter::Meter;
+use crate::stats::{Stats, bump};
+
+/// From the first byte a connection could send until the head of a request is complete; also how long a connection may
+/// idle. Longer than the 60 seconds after which load balancers give up theirs, or they would send into closed ones.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Bytes of a request head.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Connections at the same time; more wait in the backlog of the kernel.
+const CONNECTIONS_MAX: usize = 4096;
+/// How often an idle HTTP/2 connection is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// A pause after the system refused a connection for want of file handles or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Routes that cannot be served. The product is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// Two components for the same prefix.
+    #[error("components \"{first}\" and \"{second}\" both answer \"{route}\". Give one of them another `route`")]
+    Twice {
+        /// One component.
+        first: String,
+        /// The other.
+        second: String,
+        /// Their route.
+        route: String,
+    },
+    /// A route that no path can begin with.
+    #[error("component \"{component}\": its route \"{route}\" does not begin with a slash")]
+    NoSlash {
+        /// The component.
+        component: String,
+        /// Its route.
+        route: String,
+    },
+    /// A command among the components.
+    #[error("component \"{component}\" is a command and answers no requests. Say run = \"command\" in the manifest")]
+    NotHttp {
+        /// The component.
+        component: String,
+    },
+}
+
+/// Answers requests by components. Clones share their limits.
+#[derive(Clone, Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    routes: route::Routes,
+    meter: Meter,
+    limits: Limits,
+    stats: Arc<Stats>,
+    /// One permit a request in a guest.
+    guests: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+}
+
+impl Server {
+    /// A server that is not listening yet. Limits are those the runtime was made for.
+    ///
+    /// # Errors
+    ///
+    /// See [`RouteError`].
+    pub fn new(runtime: &Runtime, components: Vec<Component>, meter: Meter) -> Result<Self, RouteError> {
+        let limits = runtime.limits.clone();
+        let permits = usize::try_from(limits.concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let shared = Shared {
+            routes: route::Routes::new(components)?,
+            meter,
+            stats: runtime.stats.clone(),
+            guests: Arc::new(Semaphore::new(permits)),
+            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            limits,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Accepts and answers until `drain` turns true or its sender is gone; then accepts no more, and returns when all
+    /// requests are answered and all guests have ended, which [`Limits::request_timeout`] bounds. Dropping the future
+    /// ends it at once.
+    ///
+    /// # Errors
+    ///
+    /// The listener could not be used; a failing connection is no error of the server.
+    pub async fn serve(
+        &self,
+        listener: std::net::TcpListener,
+        mut drain: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let graceful = GracefulShutdown::new();
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            let stream = tokio::select! {
+                biased;
+                // A sender that is gone can no longer ask for anything else.
+                _ = drain.wait_for(|&drain| drain) => break,
+                Some(_) = connections.join_next() => continue,
+                stream = self.accept(&listener) => stream,
+            };
+            let (stream, permit) = stream;
+            let shared = self.shared.clone();
+            let watcher = graceful.watcher();
+            connections.spawn(async move {
+                connection(shared, stream, watcher).await;
+                drop(permit);
+            });
+        }
+        drop(listener);
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {}
+        // A guest may work on after its response; its usage counts.
+        let all = self.shared.limits.concurrency;
+        let _ended = self.shared.guests.acquire_many(all).await;
+        Ok(())
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+        // The semaphore is never closed, so there is always a permit in the end.
+        let permit = self.shared.connections.clone().acquire_owned().await.ok();
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => return (stream, permit),
+                Err(error) => {
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
+    let _ = stream.set_nodelay(true);
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = service_fn({
+        let asked = asked.clone();
+        move |request| {
+            asked.store(true, Relaxed);
+            bump(&shared.stats.requests);
+            let shared = shared.clone();
+            async move { Ok::<_, Infallible>(exchange::answer(shared, request).await) }
+        }
+    });
+    let serving = builder().serve_connection(TokioIo::new(stream), service).into_owned();
+    // Before hyper knows the version of HTTP it has no timeout of its own.
+    let silent = async {
+        tokio::time::sleep(HEAD_TIMEOUT).await;
+        if asked.load(Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        served = watcher.watch(serving) => if let Err(error) = served {
+            tracing::debug!("a connection ended early: {error}");
+        },
+        () = silent => tracing::debug!("a connection without a request was closed"),
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .max_concurrent_streams(200)
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+    builder
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! `tollgate:metering/counter`: the hot half. No call here locks, allocates or waits, but for tagged units.
+
+use wasmtime::component::{HasData, Linker};
+
+use super::wit::counter::{self, Outcome};
+use crate::guest::Guest;
+use crate::meter::{self, Counters, TagsId};
+
+/// Borrowed for one call.
+pub(crate) struct CounterView<'a> {
+    pub(crate) counters: &'a Counters,
+}
+
+impl counter::Host for CounterView<'_> {
+    fn add(&mut self, dimension: u32, units: u32) -> Outcome {
+        outcome(self.counters.add(dimension, units))
+    }
+
+    fn add_tagged(&mut self, dimension: u32, tags: u32, units: u32) -> Outcome {
+        outcome(self.counters.add_tagged(dimension, TagsId(tags), units))
+    }
+}
+
+fn outcome(outcome: meter::Outcome) -> Outcome {
+    match outcome {
+        meter::Outcome::Counted => Outcome::Counted,
+        meter::Outcome::Unknown => Outcome::Unknown,
+        meter::Outcome::OverLimit => Outcome::OverLimit,
+        meter::Outcome::Stopped => Outcome::Stopped,
+    }
+}
+
+struct Interface;
+
+impl HasData for Interface {
+    type Data<'a> = CounterView<'a>;
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    counter::add_to_linker::<_, Interface>(linker, |guest| CounterView { counters: &guest.counters })
+}

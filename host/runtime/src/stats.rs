@@ -1,0 +1,65 @@
+//! What the operator can watch. Numbers for people and metrics; nothing is billed from them.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counters of one [`crate::engine::Runtime`], shared by everything that runs on it.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub(crate) requests: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) refused_full: AtomicU64,
+    pub(crate) refused_stopped: AtomicU64,
+    pub(crate) traps: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) clients_gone: AtomicU64,
+    pub(crate) guest_lines_dropped: AtomicU64,
+    pub(crate) components_compiled: AtomicU64,
+    pub(crate) instances_created: AtomicU64,
+}
+
+/// [`Stats`] at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Requests received, answered by a guest or not.
+    pub requests: u64,
+    /// Requests in guests now.
+    pub in_flight: u64,
+    /// Requests refused because too many were in guests.
+    pub refused_full: u64,
+    /// Requests refused because the meter was stopped.
+    pub refused_stopped: u64,
+    /// Guests that trapped, or returned without a response.
+    pub traps: u64,
+    /// Guests stopped because their time was up.
+    pub timeouts: u64,
+    /// Guests stopped because their client went away.
+    pub clients_gone: u64,
+    /// Lines of guests that were not logged because there were too many.
+    pub guest_lines_dropped: u64,
+    /// Components compiled: zero before the entitlement check.
+    pub components_compiled: u64,
+    /// Component instances created.
+    pub instances_created: u64,
+}
+
+impl Stats {
+    /// All numbers now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            requests: self.requests.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            refused_full: self.refused_full.load(Relaxed),
+            refused_stopped: self.refused_stopped.load(Relaxed),
+            traps: self.traps.load(Relaxed),
+            timeouts: self.timeouts.load(Relaxed),
+            clients_gone: self.clients_gone.load(Relaxed),
+            guest_lines_dropped: self.guest_lines_dropped.load(Relaxed),
+            components_compiled: self.components_compiled.load(Relaxed),
+            instances_created: self.instances_created.load(Relaxed),
+        }
+    }
+}
+
+pub(crate) fn bump(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
