@@ -1,0 +1,118 @@
+//! Units by tag set, and sums that cannot wrap.
+//!
+//! Everything is counted in units of the guest. A billed unit is `per` of them.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The largest quantity of one record (`UsageQuantity` of `MeterUsage`).
+pub const QUANTITY_MAX: u32 = 2_147_483_647;
+
+/// An allocation bucket: key and value of each tag, sorted by key; empty for units without tags.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Tags(Vec<(String, String)>);
+
+impl Tags {
+    /// The bucket without tags.
+    pub const NONE: Self = Self(Vec::new());
+
+    /// Sorts the pairs, so that equal sets are equal values. The characters are the business of who accepts the tags.
+    pub fn new(mut pairs: Vec<(String, String)>) -> Self {
+        pairs.sort();
+        Self(pairs)
+    }
+
+    /// The pairs, sorted by key.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// True for the bucket without tags.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Units of each tag set, none of them zero, with a total that fits 64 bits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Buckets {
+    units: BTreeMap<Tags, u64>,
+    total: u64,
+}
+
+impl Buckets {
+    /// The sum of all units.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Tag set and units, in canonical order: the untagged bucket first.
+    pub fn iter(&self) -> impl Iterator<Item = (&Tags, u64)> {
+        self.units.iter().map(|(tags, &units)| (tags, units))
+    }
+
+    /// True if there is no unit.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// Adds units; past 64 bits the rest is lost, which [`crate::Ledger::admit`] has refused before.
+    pub fn add(&mut self, tags: &Tags, units: u64) {
+        let units = units.min(u64::MAX - self.total);
+        if units == 0 {
+            return;
+        }
+        self.total += units;
+        match self.units.get_mut(tags) {
+            Some(have) => *have += units,
+            None => drop(self.units.insert(tags.clone(), units)),
+        }
+    }
+
+    /// Adds all units of another.
+    pub fn add_all(&mut self, other: &Self) {
+        other.iter().for_each(|(tags, units)| self.add(tags, units));
+    }
+
+    /// Takes units out, as far as they are there.
+    pub fn take(&mut self, tags: &Tags, units: u64) {
+        let Some(have) = self.units.get_mut(tags) else { return };
+        let units = units.min(*have);
+        *have -= units;
+        self.total -= units;
+        if *have == 0 {
+            self.units.remove(tags);
+        }
+    }
+
+    /// Takes all units of another out, as far as they are there.
+    pub fn take_all(&mut self, other: &Self) {
+        other.iter().for_each(|(tags, units)| self.take(tags, units));
+    }
+
+    /// True if every bucket of the other is here with at least its units.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.iter().all(|(tags, units)| self.units.get(tags).is_some_and(|&have| have >= units))
+    }
+
+    /// What has to leave so that `most` units stay: the last buckets in canonical order.
+    pub fn beyond(&self, most: u64) -> Self {
+        let mut left = self.total.saturating_sub(most);
+        let mut rest = Self::default();
+        for (tags, &units) in self.units.iter().rev() {
+            let part = units.min(left);
+            rest.add(tags, part);
+            left -= part;
+        }
+        rest
+    }
+}
+
+impl FromIterator<(Tags, u64)> for Buckets {
+    fn from_iter<I: IntoIterator<Item = (Tags, u64)>>(pairs: I) -> Self {
+        let mut buckets = Self::default();
+        pairs.into_iter().for_each(|(tags, units)| buckets.add(&tags, units));
+        buckets
+    }
+}
