@@ -131,7 +131,17 @@ mod tests {
              0: 0 team=a
              4294967294: 4294967294
              1:"
-        ), @"");
+        ), @"
+        5: 5 -> ok
+        5: 2 team=a | 3 -> ok
+        5: 2 team=a | 2 -> InvalidUsageAllocations: The usage allocations add up to 4, the usage quantity is 5.
+        5: 2 team=a | 3 team=a -> InvalidUsageAllocations: Two usage allocations have the same set of tags.
+        5: 2 team=a,env=x | 3 env=x,team=a -> InvalidUsageAllocations: Two usage allocations have the same set of tags.
+        5: 2 | 3 -> InvalidUsageAllocations: Two usage allocations have the same set of tags.
+        0: 0 team=a -> ok
+        4294967294: 4294967294 -> ok
+        1: -> InvalidUsageAllocations: 0 usage allocations: 1 to 2500 are allowed.
+        ");
     }
 
     #[test]
@@ -146,7 +156,17 @@ mod tests {
              1: 1 team=café
              1: 1 team=<x>
              1: 1 team=x!#$%&'()*;"
-        ), @"");
+        ), @r#"
+        1: 1 a=1,b=2,c=3,d=4,e=5 -> ok
+        1: 1 a=1,b=2,c=3,d=4,e=5,f=6 -> InvalidTag: 6 tags in one allocation: at most 5.
+        2: 1 a=1,b=2,c=3 | 1 d=4,e=5,f=6 -> InvalidTag: 6 tag keys across all allocations: at most 5.
+        1: 1 a=1,a=2 -> InvalidTag: The tag key "a" occurs twice in one allocation.
+        1: 1 a= -> InvalidTag: A tag value has 0 characters: 1 to 256.
+        1: 1 =a -> InvalidTag: A tag key has 0 characters: 1 to 100.
+        1: 1 team=café -> InvalidTag: The tag value "café" contains 'é'.
+        1: 1 team=<x> -> InvalidTag: The tag value "<x>" contains '>'.
+        1: 1 team=x!#$%&'()*; -> ok
+        "#);
     }
 
     #[test]

@@ -105,3 +105,24 @@ pub enum KeyError {
     #[error("not a PKCS#8 RSA key of at least 2048 bits in PEM")]
     Unreadable,
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::Pkcs8V1Der;
+
+    use super::*;
+
+    #[test]
+    fn a_given_key_is_taken_and_anything_else_refused() {
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            BASE64_STANDARD.encode(der.as_ref())
+        );
+        let key = SigningKey::from_pkcs8_pem(&pem).unwrap();
+        assert_eq!(key.public_pem(), SigningKey::from_pair(pair).unwrap().public_pem());
+        assert!(matches!(SigningKey::from_pkcs8_pem(key.public_pem()), Err(KeyError::Unreadable)));
+        assert!(matches!(SigningKey::from_pkcs8_pem("no key"), Err(KeyError::Unreadable)));
+    }
+}

@@ -127,3 +127,183 @@ fn token_scope(task: &Task, scope: TokenScope) -> String {
 }
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::{
+        account::{NewTask, Platform},
+        product::{Pricing, Product},
+    };
+
+    /// Runs a script, one step a line, on a clock that stands still:
+    /// `now HH:MM:SS.mmm`, `subscribe yes|no`, or `TASK QUANTITY at HH:MM:SS.mmm [token=T] [dry]`.
+    fn check(options: Options, script: &str) -> String {
+        let mut world = World { service: Service::new(options), now_ms: 0, sent: 0 };
+        world.service.products.insert("p".to_owned(), Product::new(Pricing::Custom, ["d"]));
+        script.lines().map(str::trim).map(|line| format!("{line}{}\n", world.step(line))).collect()
+    }
+
+    struct World {
+        service: Service,
+        now_ms: u64,
+        sent: u32,
+    }
+
+    impl World {
+        fn step(&mut self, line: &str) -> String {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["now", time] => self.now_ms = time_ms(time),
+                ["subscribe", answer] => self.service.entitlements.subscribe("p", answer == "yes"),
+                [task, quantity, "at", time, ref rest @ ..] => {
+                    return format!(" -> {}", self.send(task, quantity.parse().unwrap(), time, rest));
+                }
+                _ => panic!("no such step: {line}"),
+            }
+            String::new()
+        }
+
+        fn send(&mut self, task: &str, quantity: u32, time: &str, rest: &[&str]) -> String {
+            self.sent += 1;
+            let new = NewTask { platform: Platform::Ecs, account: "1".into(), region: "r".into(), permits: None };
+            let task = Task::new(new, &[task.as_bytes()[0]; 64], time_ms("12:00:00.000"));
+            let request = MeterUsage {
+                product_code: "p".to_owned(),
+                timestamp_ms: i64::try_from(time_ms(time)).unwrap(),
+                dimension: "d".to_owned(),
+                quantity,
+                allocations: None,
+                client_token: rest.iter().find_map(|word| word.strip_prefix("token=")).map(str::to_owned),
+                dry_run: rest.contains(&"dry"),
+            };
+            let id = format!("id-{}", self.sent);
+            match meter_usage(&mut self.service, &task, "r", request, self.now_ms, id) {
+                Ok(Metered::DryRun) => "dry run".to_owned(),
+                Ok(Metered::Kept(Taken::New { id })) => format!("new {id}"),
+                Ok(Metered::Kept(Taken::Same { id })) => format!("same {id}"),
+                Err(refusal) => refusal.to_string(),
+            }
+        }
+    }
+
+    fn time_ms(time: &str) -> u64 {
+        let at: jiff::Timestamp = format!("2026-11-20T{time}Z").parse().unwrap();
+        u64::try_from(at.as_millisecond()).unwrap()
+    }
+
+    #[test]
+    fn the_window_has_sharp_edges() {
+        let script = "subscribe yes
+            now 14:30:00.000
+            a 1 at 08:29:59.999
+            a 1 at 08:30:00.000
+            a 1 at 14:35:00.000
+            a 1 at 14:35:00.001
+            now 15:00:00.000
+            a 2 at 09:00:00.000";
+        assert_snapshot!(check(Options::default(), script), @"
+        subscribe yes
+        now 14:30:00.000
+        a 1 at 08:29:59.999 -> The timestamp is more than six hours in the past.
+        a 1 at 08:30:00.000 -> new id-2
+        a 1 at 14:35:00.000 -> new id-3
+        a 1 at 14:35:00.001 -> The timestamp is in the future.
+        now 15:00:00.000
+        a 2 at 09:00:00.000 -> new id-5
+        ");
+        let options = Options { past_window: PastWindow::FromHourStart, future_tolerance_s: 0, ..Options::default() };
+        let script = "subscribe yes
+            now 14:30:00.000
+            a 1 at 07:59:59.999
+            a 1 at 08:00:00.000
+            a 1 at 14:30:00.000
+            a 1 at 14:30:00.001";
+        assert_snapshot!(check(options, script), @"
+        subscribe yes
+        now 14:30:00.000
+        a 1 at 07:59:59.999 -> The timestamp is more than six hours in the past.
+        a 1 at 08:00:00.000 -> new id-2
+        a 1 at 14:30:00.000 -> new id-3
+        a 1 at 14:30:00.001 -> The timestamp is in the future.
+        ");
+        let options = Options { refuse_before_start: true, ..Options::default() };
+        let script = "subscribe yes
+            now 14:30:00.000
+            a 1 at 11:59:59.999
+            a 1 at 12:00:00.000";
+        assert_snapshot!(check(options, script), @"
+        subscribe yes
+        now 14:30:00.000
+        a 1 at 11:59:59.999 -> The timestamp is before the start of the software usage.
+        a 1 at 12:00:00.000 -> new id-2
+        ");
+    }
+
+    #[test]
+    fn the_first_record_of_an_hour_stays() {
+        let script = "subscribe yes
+            now 14:30:00.000
+            a 5 at 13:00:00.000
+            a 5 at 13:59:59.999
+            a 6 at 13:30:00.000
+            a 0 at 14:00:00.000
+            a 1 at 14:30:00.000
+            b 5 at 13:00:00.000";
+        assert_snapshot!(check(Options::default(), script), @"
+        subscribe yes
+        now 14:30:00.000
+        a 5 at 13:00:00.000 -> new id-1
+        a 5 at 13:59:59.999 -> same id-1
+        a 6 at 13:30:00.000 -> A metering record has already been emitted by the same resource for d in that hour with other usage.
+        a 0 at 14:00:00.000 -> new id-4
+        a 1 at 14:30:00.000 -> A metering record has already been emitted by the same resource for d in that hour with other usage.
+        b 5 at 13:00:00.000 -> new id-6
+        ");
+    }
+
+    #[test]
+    fn a_token_conflicts_before_the_hour_is_looked_at_and_a_refused_call_keeps_none() {
+        let script = "subscribe yes
+            now 14:30:00.000
+            a 5 at 13:00:00.000 token=t
+            a 5 at 13:00:00.000 token=t
+            a 6 at 13:00:00.000 token=t
+            a 6 at 13:00:00.000 token=u
+            a 5 at 12:00:00.000 token=u
+            b 6 at 13:00:00.000 token=t";
+        assert_snapshot!(check(Options::default(), script), @"
+        subscribe yes
+        now 14:30:00.000
+        a 5 at 13:00:00.000 token=t -> new id-1
+        a 5 at 13:00:00.000 token=t -> same id-1
+        a 6 at 13:00:00.000 token=t -> The client token t was used before with different parameters.
+        a 6 at 13:00:00.000 token=u -> A metering record has already been emitted by the same resource for d in that hour with other usage.
+        a 5 at 12:00:00.000 token=u -> new id-5
+        b 6 at 13:00:00.000 token=t -> new id-6
+        ");
+    }
+
+    #[test]
+    fn only_a_real_call_asks_for_the_subscription_and_only_the_first() {
+        let script = "now 14:30:00.000
+            a 5 at 13:00:00.000 dry
+            a 5 at 13:00:00.000
+            subscribe yes
+            a 5 at 13:00:00.000
+            subscribe no
+            a 5 at 14:00:00.000
+            b 5 at 13:00:00.000";
+        assert_snapshot!(check(Options::default(), script), @"
+        now 14:30:00.000
+        a 5 at 13:00:00.000 dry -> dry run
+        a 5 at 13:00:00.000 -> Exception thrown when the customer does not have a valid subscription for the product.
+        subscribe yes
+        a 5 at 13:00:00.000 -> new id-3
+        subscribe no
+        a 5 at 14:00:00.000 -> new id-4
+        b 5 at 13:00:00.000 -> Exception thrown when the customer does not have a valid subscription for the product.
+        ");
+    }
+}

@@ -29,7 +29,7 @@ use hyper_util::{
 use tokio::{net::TcpStream, sync::watch};
 
 use crate::{
-    clock::{self, Clock},
+    clock::Clock,
     control,
     jwt::KeyError,
     metadata,
@@ -173,11 +173,10 @@ fn serve_connection(stream: TcpStream, router: Router, connections: &GracefulShu
 
 /// `POST /`: one call of the AWS API.
 async fn aws(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let now_ms = shared.clock.now_ms();
-    let moment = Moment { now_ms, real_ms: clock::real_ms(), entropy: entropy() };
+    let moment = Moment { now_ms: shared.clock.now_ms(), signing_ms: shared.clock.signing_ms(), entropy: entropy() };
     let query = uri.query().unwrap_or_default();
     let received = Received { method: "POST", path: uri.path(), query, headers: &headers, body: &body };
-    let answer = shared.service().answer(received, moment);
+    let answer = shared.service().answer(received, &moment);
     // Two calls may get here out of order; the number must not go back.
     shared.calls.send_if_modified(|last| {
         let newer = answer.seq > *last;

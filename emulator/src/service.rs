@@ -35,12 +35,12 @@ pub(crate) struct Service {
 }
 
 /// When a call arrives, and the randomness it may use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Moment {
     /// The emulator's clock, Unix milliseconds.
     pub(crate) now_ms: u64,
-    /// The real clock, Unix milliseconds.
-    pub(crate) real_ms: u64,
+    /// The times a signature may be made at, Unix milliseconds.
+    pub(crate) signing_ms: Vec<u64>,
     pub(crate) entropy: [u8; 16],
 }
 
@@ -83,12 +83,12 @@ impl Service {
     }
 
     /// Decides one call and writes it down.
-    pub(crate) fn answer(&mut self, received: Received<'_>, moment: Moment) -> Answer {
+    pub(crate) fn answer(&mut self, received: Received<'_>, moment: &Moment) -> Answer {
         let target = received.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or(target);
         let request: Value = serde_json::from_slice(received.body).unwrap_or(Value::Null);
 
-        let signer = sigv4::verify(received, &self.tasks, [moment.real_ms, moment.now_ms]);
+        let signer = sigv4::verify(received, &self.tasks, &moment.signing_ms);
         let resource = signer.as_ref().map(|signer| signer.task.resource()).unwrap_or_default();
         let suffered = match &signer {
             Ok(_) => self.faults.take(operation, request["UsageDimension"].as_str()),
@@ -123,7 +123,7 @@ impl Service {
     }
 
     /// A signed call that no fault stops: permission, quota, then its operation.
-    fn perform(&mut self, signer: &Signer, operation: &str, body: &[u8], request: &Value, at: Moment) -> Decision {
+    fn perform(&mut self, signer: &Signer, operation: &str, body: &[u8], request: &Value, at: &Moment) -> Decision {
         if !signer.task.may(operation) {
             let dry_run = request["DryRun"].as_bool() == Some(true);
             let code = if dry_run { "UnauthorizedException" } else { "AccessDeniedException" };
@@ -144,7 +144,7 @@ impl Service {
         }
     }
 
-    fn meter_usage(&mut self, signer: &Signer, body: &[u8], at: Moment) -> Result<Decision, BadRequest> {
+    fn meter_usage(&mut self, signer: &Signer, body: &[u8], at: &Moment) -> Result<Decision, BadRequest> {
         let request = wire::meter_usage(body)?;
         let Signer { task, region } = signer;
         let decided = meter_usage::meter_usage(self, task, region, request, at.now_ms, uuid(at.entropy));
@@ -165,7 +165,7 @@ impl Service {
         })
     }
 
-    fn register_usage(&mut self, signer: &Signer, body: &[u8], at: Moment) -> Result<Decision, BadRequest> {
+    fn register_usage(&mut self, signer: &Signer, body: &[u8], at: &Moment) -> Result<Decision, BadRequest> {
         let request = wire::register_usage(body)?;
         let Signer { task, region } = signer;
         let registered = match register_usage::register_usage(self, task, region, &request, at.now_ms) {

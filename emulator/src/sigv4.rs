@@ -50,7 +50,7 @@ impl AuthRefusal {
 
 /// Verifies the signature of `received`. Its time must be within five minutes of one of `clocks_ms`: clients sign with
 /// the real clock or, when they follow it, with the emulator's.
-pub(crate) fn verify(received: Received<'_>, tasks: &Tasks, clocks_ms: [u64; 2]) -> Result<Signer, AuthRefusal> {
+pub(crate) fn verify(received: Received<'_>, tasks: &Tasks, clocks_ms: &[u64]) -> Result<Signer, AuthRefusal> {
     let authorization = header(received.headers, "authorization").ok_or(AuthRefusal::MissingToken)?;
     let parts = Authorization::parse(&authorization)?;
     let amz_date = header(received.headers, "x-amz-date").ok_or(AuthRefusal::Incomplete(NO_DATE))?;
@@ -134,7 +134,7 @@ impl<'a> Authorization<'a> {
     }
 }
 
-fn check_time(amz_date: &str, clocks_ms: [u64; 2]) -> Result<(), AuthRefusal> {
+fn check_time(amz_date: &str, clocks_ms: &[u64]) -> Result<(), AuthRefusal> {
     let signed_s = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", amz_date)
         .and_then(|time| jiff::tz::Offset::UTC.to_timestamp(time))
         .map_err(|_| AuthRefusal::Incomplete(NO_DATE))?
@@ -178,3 +178,87 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "aws-marketplace";
 const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
 const NO_DATE: &str = "Date must be given in the X-Amz-Date header as YYYYMMDD'T'HHMMSS'Z'.";
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::account::{NewTask, Platform};
+
+    const AT: &str = "20261120T143000Z";
+    const AT_MS: u64 = 1_795_185_000_000;
+    const SIGNED: &str = "host;x-amz-date;x-amz-security-token;x-amz-target";
+
+    /// A signed request that `spoil` may change afterwards; `ok` or the refusal's code at the time `clock_ms`.
+    fn check(clock_ms: u64, spoil: impl FnOnce(&mut HeaderMap, &mut Vec<u8>)) -> &'static str {
+        let new = NewTask { platform: Platform::Ecs, account: "1".into(), region: "us-east-1".into(), permits: None };
+        let mut tasks = Tasks::default();
+        let task = tasks.add(Task::new(new, &[7; 64], 0)).unwrap().clone();
+        let mut headers = HeaderMap::new();
+        let token = task.session_token.clone().unwrap();
+        for (name, value) in [
+            ("host", "emulator"),
+            ("x-amz-date", AT),
+            ("x-amz-security-token", &*token),
+            ("x-amz-target", "AWSMPMeteringService.MeterUsage"),
+        ] {
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        let mut body = b"{}".to_vec();
+        let received = Received { method: "POST", path: "/", query: "", headers: &headers, body: &body };
+        let hash = hex(digest::digest(&digest::SHA256, canonical_request(received, SIGNED).as_bytes()).as_ref());
+        let scope = "20261120/us-east-1/aws-marketplace/aws4_request";
+        let to_sign = format!("{ALGORITHM}\n{AT}\n{scope}\n{hash}");
+        let signature = signature(&task.secret_access_key, "20261120", "us-east-1", &to_sign);
+        let key = &task.access_key_id;
+        let value = format!("{ALGORITHM} Credential={key}/{scope}, SignedHeaders={SIGNED}, Signature={signature}");
+        headers.insert("authorization", HeaderValue::from_str(&value).unwrap());
+        spoil(&mut headers, &mut body);
+        let received = Received { method: "POST", path: "/", query: "", headers: &headers, body: &body };
+        verify(received, &tasks, &[0, clock_ms]).map_or_else(|refusal| refusal.code(), |_| "ok")
+    }
+
+    #[test]
+    fn nothing_under_the_signature_can_be_changed() {
+        let refused = "InvalidSignatureException";
+        assert_eq!(check(AT_MS, |_, _| {}), "ok");
+        assert_eq!(check(AT_MS, |_, body| body.push(b' ')), refused);
+        let other = HeaderValue::from_static("AWSMPMeteringService.RegisterUsage");
+        assert_eq!(
+            check(AT_MS, |headers, _| {
+                headers.insert("x-amz-target", other.clone());
+            }),
+            refused
+        );
+        assert_eq!(
+            check(AT_MS, |headers, _| {
+                headers.append("x-amz-target", other);
+            }),
+            refused
+        );
+        let later = HeaderValue::from_static("20261120T143001Z");
+        assert_eq!(
+            check(AT_MS, |headers, _| {
+                headers.insert("x-amz-date", later);
+            }),
+            refused
+        );
+        let spaced = HeaderValue::from_static("  emulator ");
+        assert_eq!(
+            check(AT_MS, |headers, _| {
+                headers.insert("host", spaced);
+            }),
+            "ok",
+            "spaces do not count"
+        );
+    }
+
+    #[test]
+    fn a_signature_lives_five_minutes_on_either_side() {
+        assert_eq!(check(AT_MS + SKEW_MAX_MS, |_, _| {}), "ok");
+        assert_eq!(check(AT_MS - SKEW_MAX_MS, |_, _| {}), "ok");
+        assert_eq!(check(AT_MS + SKEW_MAX_MS + 1, |_, _| {}), "InvalidSignatureException");
+        assert_eq!(check(AT_MS - SKEW_MAX_MS - 1, |_, _| {}), "InvalidSignatureException");
+    }
+}

@@ -56,9 +56,8 @@ pub(crate) fn register_usage(body: &[u8]) -> Result<RegisterUsage, BadRequest> {
     let wire: WireRegisterUsage = read(body)?;
     let mut members = Members::default();
     let product_code = members.product_code(wire.product_code);
-    let version = members.required("publicKeyVersion", wire.public_key_version);
-    let version = members.within("publicKeyVersion", version, 1, i64::from(u32::MAX));
-    let nonce = wire.nonce.map(|nonce| members.length("nonce", nonce, 0, 255));
+    let version = members.integer("publicKeyVersion", wire.public_key_version, 1, i64::from(i32::MAX));
+    let nonce = members.optional_text("nonce", wire.nonce, 0, 255);
     members.finish()?;
     Ok(RegisterUsage { product_code, public_key_version: version, nonce })
 }
@@ -69,10 +68,9 @@ pub(crate) fn meter_usage(body: &[u8]) -> Result<MeterUsage, BadRequest> {
     let mut members = Members::default();
     let product_code = members.product_code(wire.product_code);
     let timestamp = members.required("timestamp", wire.timestamp);
-    let dimension = members.required("usageDimension", wire.usage_dimension);
-    let dimension = members.length("usageDimension", dimension, 1, 255);
-    let quantity = members.quantity("usageQuantity", wire.usage_quantity.unwrap_or_default());
-    let client_token = wire.client_token.map(|token| members.length("clientToken", token, 1, 64));
+    let dimension = members.text("usageDimension", wire.usage_dimension, 1, 255);
+    let quantity = members.quantity("usageQuantity", wire.usage_quantity.or(Some(0)));
+    let client_token = members.optional_text("clientToken", wire.client_token, 1, 64);
     if wire.usage_quantity_as_decimal.is_some() {
         members.problem("usageQuantityAsDecimal", "Member must not be set: this emulator takes integers only");
     }
@@ -178,38 +176,41 @@ impl Members {
         })
     }
 
-    fn length(&mut self, member: &str, value: String, min: usize, max: usize) -> String {
-        let missing = value.is_empty() && !self.problems.is_empty();
-        if !missing && !(min..=max).contains(&value.chars().count()) {
+    /// A string within its bounds; an absent one is a problem of its own.
+    fn text(&mut self, member: &str, value: Option<String>, min: usize, max: usize) -> String {
+        if value.as_ref().is_some_and(|value| !(min..=max).contains(&value.chars().count())) {
             self.problem(member, &format!("Member must have length between {min} and {max}"));
+        }
+        self.required(member, value)
+    }
+
+    /// The same for a member that may be absent.
+    fn optional_text(&mut self, member: &str, value: Option<String>, min: usize, max: usize) -> Option<String> {
+        value.map(|value| self.text(member, Some(value), min, max))
+    }
+
+    fn integer<T: TryFrom<i64> + Default>(&mut self, member: &str, value: Option<i64>, min: i64, max: i64) -> T {
+        if value.is_some_and(|value| !(min..=max).contains(&value)) {
+            self.problem(member, &format!("Member must be between {min} and {max}"));
+        }
+        T::try_from(self.required(member, value)).unwrap_or_default()
+    }
+
+    fn quantity(&mut self, member: &str, value: Option<i64>) -> u32 {
+        self.integer(member, value, 0, QUANTITY_MAX)
+    }
+
+    fn product_code(&mut self, value: Option<String>) -> String {
+        let value = self.text("productCode", value, 0, 255);
+        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-/=:_.@".contains(&b)) {
+            self.problem("productCode", "Member must satisfy regular expression pattern: ^[-a-zA-Z0-9/=:_.@]*$");
         }
         value
     }
 
-    fn within<T: TryFrom<i64> + Default>(&mut self, member: &str, value: i64, min: i64, max: i64) -> T {
-        let inside = (min..=max).contains(&value).then(|| T::try_from(value).ok()).flatten();
-        inside.unwrap_or_else(|| {
-            self.problem(member, &format!("Member must be between {min} and {max}"));
-            T::default()
-        })
-    }
-
-    fn quantity(&mut self, member: &str, value: i64) -> u32 {
-        self.within(member, value, 0, QUANTITY_MAX)
-    }
-
-    fn product_code(&mut self, value: Option<String>) -> String {
-        let value = self.required("productCode", value);
-        let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-/=:_.@".contains(&b));
-        if !plain {
-            self.problem("productCode", "Member must satisfy regular expression pattern: ^[-a-zA-Z0-9/=:_.@]*$");
-        }
-        self.length("productCode", value, 0, 255)
-    }
-
     fn allocation(&mut self, wire: WireAllocation) -> Allocation {
-        let quantity = self.required("usageAllocations.member.allocatedUsageQuantity", wire.allocated_usage_quantity);
-        let quantity = self.quantity("usageAllocations.member.allocatedUsageQuantity", quantity);
+        let member = "usageAllocations.member.allocatedUsageQuantity";
+        let quantity = self.quantity(member, wire.allocated_usage_quantity);
         let tags = wire.tags.unwrap_or_default().into_iter().map(|tag| {
             let key = self.required("usageAllocations.member.tags.member.key", tag.key);
             (key, self.required("usageAllocations.member.tags.member.value", tag.value))
@@ -228,3 +229,41 @@ fn milliseconds(seconds: f64) -> i64 {
 }
 
 const QUANTITY_MAX: i64 = 2_147_483_647;
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn check(bodies: &[&str]) -> String {
+        let answer = |body: &&str| match meter_usage(body.as_bytes()) {
+            Ok(request) => format!("{} ms, {} units", request.timestamp_ms, request.quantity),
+            Err(bad) => format!("{}: {bad}", bad.code()),
+        };
+        bodies.iter().map(|body| answer(body) + "\n").collect()
+    }
+
+    #[test]
+    fn every_bad_member_is_named_at_once() {
+        assert_snapshot!(check(&[
+            r#"{"ProductCode":"p","Timestamp":1790000000.123,"UsageDimension":"d","UsageQuantity":5,"New":1}"#,
+            r#"{"ProductCode":"p","Timestamp":1790000000,"UsageDimension":"d"}"#,
+            "{}",
+            r#"{"ProductCode":"a b","Timestamp":1,"UsageDimension":"","UsageQuantity":2147483648}"#,
+            r#"{"ProductCode":"p","Timestamp":1,"UsageDimension":"d","UsageAllocations":[{"Tags":[{"Key":"k"}]}]}"#,
+            r#"{"ProductCode":"p","Timestamp":1,"UsageDimension":"d","UsageQuantityAsDecimal":"1.5"}"#,
+            r#"{"ProductCode":"p","Timestamp":"noon","UsageDimension":"d"}"#,
+            "not json",
+        ]), @r#"
+        1790000000123 ms, 5 units
+        1790000000000 ms, 0 units
+        ValidationException: 3 validation errors detected: Value at 'productCode' failed to satisfy constraint: Member must not be null; Value at 'timestamp' failed to satisfy constraint: Member must not be null; Value at 'usageDimension' failed to satisfy constraint: Member must not be null
+        ValidationException: 3 validation errors detected: Value at 'productCode' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[-a-zA-Z0-9/=:_.@]*$; Value at 'usageDimension' failed to satisfy constraint: Member must have length between 1 and 255; Value at 'usageQuantity' failed to satisfy constraint: Member must be between 0 and 2147483647
+        ValidationException: 2 validation errors detected: Value at 'usageAllocations.member.allocatedUsageQuantity' failed to satisfy constraint: Member must not be null; Value at 'usageAllocations.member.tags.member.value' failed to satisfy constraint: Member must not be null
+        ValidationException: 1 validation error detected: Value at 'usageQuantityAsDecimal' failed to satisfy constraint: Member must not be set: this emulator takes integers only
+        SerializationException: invalid type: string "noon", expected f64 at line 1 column 37
+        SerializationException: expected ident at line 1 column 2
+        "#);
+    }
+}
