@@ -14,6 +14,8 @@ pub const WIDTHS: RangeInclusive<u32> = 1..=4096;
 const SIDE_MAX: u32 = 16_384;
 /// A third of the guest's memory (`memory_mib` of the manifest): the scaled copy and the encoder's may each be as large.
 const DECODED_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// What the encoders' tables find room for beside the picture.
+const THUMBNAIL_PIXELS_MAX: u64 = 4096 * 4096;
 const JPEG_QUALITY: u8 = 85;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +63,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownFormat => f.write_str("not a JPEG, PNG or WebP"),
-            Self::TooLarge => {
-                write!(f, "the picture is larger than {SIDE_MAX} pixels a side or {DECODED_BYTES_MAX} bytes")
-            }
+            Self::TooLarge => f.write_str("the picture or its thumbnail is too large"),
             Self::Damaged(error) => write!(f, "the picture cannot be read: {error}"),
         }
     }
@@ -92,7 +92,11 @@ pub fn thumbnail(bytes: &[u8], width: u32, format: Option<Format>) -> Result<Thu
     let picture = decode(bytes)?;
     let pixels = u64::from(picture.width()) * u64::from(picture.height());
     let format = format.unwrap_or(source);
-    Ok(Thumbnail { bytes: encode(&scale(picture, width), format)?, format, pixels })
+    let small = scale(picture, width);
+    if u64::from(small.width()) * u64::from(small.height()) > THUMBNAIL_PIXELS_MAX {
+        return Err(Problem::TooLarge);
+    }
+    Ok(Thumbnail { bytes: encode(&small, format)?, format, pixels })
 }
 
 fn decode(bytes: &[u8]) -> Result<DynamicImage, Problem> {
