@@ -9,6 +9,7 @@ use std::future::Future;
 use tollgate_metering::Reply;
 
 pub mod aws;
+pub(crate) mod codes;
 
 /// The two calls of the AWS Marketplace Metering Service that a container product may make.
 pub trait Marketplace: Send + Sync + 'static {

@@ -1,0 +1,6 @@
+//! What the vendor sells: the manifest, the listings, and the components.
+
+pub mod listing;
+pub mod load;
+pub mod manifest;
+pub(crate) mod spelling;

@@ -1,0 +1,150 @@
+//! From files to components that can run: the only place that opens a component file, and it wants a [`Grant`] first.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tollgate_runtime::component::{Component, ComponentSpec, LoadError, Run as RuntimeRun};
+use tollgate_runtime::engine::Runtime;
+use tollgate_runtime::meter;
+
+use super::manifest::{ComponentEntry, Manifest, Run};
+use crate::entitlement::Grant;
+use crate::exit::{Exit, Why};
+
+/// A component file; more is a mistake of the build.
+const COMPONENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// The vendor's code under the granted listing, compiled and linked.
+#[derive(Debug)]
+pub struct Product {
+    /// Its components in the order of the manifest, only those of the listing.
+    pub components: Vec<Component>,
+}
+
+/// Why the product cannot run: a fault of the product, not of the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLoaded {
+    /// A component's file cannot be read.
+    #[error("component \"{id}\": {path} cannot be read: {error}")]
+    Unreadable {
+        /// The component.
+        id: String,
+        /// Its file.
+        path: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A component's file is not what it should be.
+    #[error("{error}\nfile: {path}")]
+    Refused {
+        /// Its file.
+        path: String,
+        /// What the runtime says, with cause and next step.
+        error: LoadError,
+    },
+}
+
+impl Product {
+    /// Reads and compiles the components of the granted listing. `variable` looks up the operator's variables; a
+    /// component sees those that the manifest names and the operator set.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] for the first component that cannot run.
+    pub fn load(
+        grant: &Grant,
+        runtime: &Runtime,
+        manifest: &Manifest,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, NotLoaded> {
+        let mine = (0u32..).zip(&manifest.components).filter(|(_, entry)| entry.belongs_to(grant.listing()));
+        let components = mine.map(|(index, entry)| component(runtime, index, entry, &variable));
+        Ok(Self { components: components.collect::<Result<_, _>>()? })
+    }
+}
+
+/// The manifest's dimensions as the runtime counts them; the place in the list is the number of the dimension.
+pub fn dimensions(manifest: &Manifest) -> Vec<meter::Dimension> {
+    let dimension = |d: &super::manifest::Dimension| meter::Dimension {
+        key: d.key.clone(),
+        source: d.from,
+        tag_keys: d.tags.clone(),
+    };
+    manifest.dimensions.iter().map(dimension).collect()
+}
+
+/// The manifest's limits as the runtime enforces them.
+pub fn limits(manifest: &Manifest) -> tollgate_runtime::limits::Limits {
+    let limits = &manifest.limits;
+    tollgate_runtime::limits::Limits {
+        memory_mib: limits.memory_mib,
+        request_timeout: Duration::from_secs(limits.request_timeout_s.into()),
+        concurrency: limits.concurrency,
+        body_mib: limits.body_mib,
+    }
+}
+
+fn component(
+    runtime: &Runtime,
+    index: u32,
+    entry: &ComponentEntry,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Component, NotLoaded> {
+    let path = || entry.source.display().to_string();
+    let bytes =
+        read(&entry.source).map_err(|error| NotLoaded::Unreadable { id: entry.id.clone(), path: path(), error })?;
+    let spec = ComponentSpec {
+        id: entry.id.clone(),
+        index,
+        route: entry.route.clone(),
+        env: entry.env.iter().filter_map(|name| Some((name.clone(), variable(name)?))).collect(),
+        uncounted: entry.exclude_paths.clone(),
+    };
+    let run = match entry.run {
+        Run::Http => RuntimeRun::Http,
+        Run::Command => RuntimeRun::Command,
+    };
+    Component::load(runtime, &bytes, run, spec).map_err(|error| NotLoaded::Refused { path: path(), error })
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let length = std::fs::metadata(path)?.len();
+    if length > COMPONENT_BYTES_MAX {
+        return Err(std::io::Error::other(format!("{length} bytes are over the limit of {COMPONENT_BYTES_MAX}")));
+    }
+    std::fs::read(path)
+}
+
+impl NotLoaded {
+    /// The operator's words.
+    pub fn exit(&self) -> Exit {
+        let (cause, next) = match self {
+            Self::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::NotFound => (
+                "the component is not built yet, or source in product.toml names another file than the build writes",
+                "build the component, then compare source with the path of the .wasm file; paths start at product.toml",
+            ),
+            Self::Unreadable { .. } => (
+                "the file is there, but not readable for the user of the host (65532 in the image)",
+                "make the file readable for everybody when the image is built",
+            ),
+            Self::Refused { .. } => ("", "the vendor corrects the component and builds the image again"),
+        };
+        Exit::new(Why::Product, self.to_string(), cause, next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_that_is_not_built_yet_is_told_with_its_path() {
+        let error = read(Path::new("/nowhere/api.wasm")).unwrap_err();
+        let error = NotLoaded::Unreadable { id: "api".into(), path: "/nowhere/api.wasm".into(), error };
+        insta::assert_snapshot!(error.exit().message(), @r#"
+        tollgate-host: bad product (exit 65)
+          what : component "api": /nowhere/api.wasm cannot be read: No such file or directory (os error 2)
+          cause: the component is not built yet, or source in product.toml names another file than the build writes
+          next : build the component, then compare source with the path of the .wasm file; paths start at product.toml
+        "#);
+    }
+}
