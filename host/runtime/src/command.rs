@@ -107,7 +107,7 @@ async fn main(pre: &CommandPre<Guest>, store: &mut wasmtime::Store<Guest>, id: &
         Ok(Err(())) => Ok(1),
         Err(error) => match error.downcast_ref::<I32Exit>() {
             Some(exit) => Ok(exit.0),
-            None => Err(RunError::Trap { id: id.to_string(), detail: format!("{error:#}") }),
+            None => Err(RunError::Trap { id: id.to_string(), detail: format!("{}\n{error}", error.root_cause()) }),
         },
     }
 }

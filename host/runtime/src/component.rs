@@ -182,7 +182,8 @@ impl Component {
         }
         if !bytes.starts_with(COMPONENT) {
             let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            return Err(LoadError::NotWasm { id: id.clone(), start: start.join(" ") });
+            let start = if bytes.is_empty() { "nothing: it is empty".to_string() } else { start.join(" ") };
+            return Err(LoadError::NotWasm { id: id.clone(), start });
         }
         let refused = |error: wasmtime::Error| LoadError::Compile { id: id.clone(), detail: format!("{error:#}") };
         let compiled = Compiled::from_binary(&runtime.engine, bytes).map_err(refused)?;

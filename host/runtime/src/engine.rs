@@ -131,7 +131,6 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .table_elements(TABLE_ELEMENTS_MAX / 4)
-        .max_memory_size(limits.memory_bytes())
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
         .table_keep_resident(TABLE_KEEP_RESIDENT)
         .async_stack_keep_resident(STACK_KEEP_RESIDENT)

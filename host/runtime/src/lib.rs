@@ -21,3 +21,5 @@ pub mod limits;
 pub mod meter;
 pub mod stats;
 mod stdio;
+#[cfg(test)]
+mod testing;

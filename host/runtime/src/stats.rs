@@ -32,7 +32,7 @@ pub struct Snapshot {
     pub traps: u64,
     /// Guests stopped because their time was up.
     pub timeouts: u64,
-    /// Guests stopped because their client went away.
+    /// Guests stopped because their client went away, or sent too much.
     pub clients_gone: u64,
     /// Lines of guests that were not logged because there were too many.
     pub guest_lines_dropped: u64,

@@ -22,7 +22,7 @@ use crate::component::{Component, Pre};
 use crate::gauge::{Gauge, Gauged};
 use crate::guest::Guest;
 use crate::meter::{Counters, Measure};
-use crate::stats::bump;
+use crate::stats::{Stats, bump};
 
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
@@ -127,7 +127,7 @@ impl Delivery {
         client: oneshot::Receiver<()>,
     ) {
         let stats = &self.shared.stats;
-        stats.in_flight.fetch_add(1, Relaxed);
+        let in_flight = InFlight::new(stats);
         let deadline = Instant::now() + self.shared.limits.request_timeout;
         let mut store = self.component.http_store(self.shared.meter.clone(), self.counters.clone());
         let guest = Gauged { future: Box::pin(self.guest(&mut store, request, head)), gauge: self.gauge.clone() };
@@ -153,7 +153,7 @@ impl Delivery {
         let _ = self.ending.0.set(ended);
         drop(store);
         self.gauge.flush();
-        stats.in_flight.fetch_sub(1, Relaxed);
+        drop(in_flight);
         // An answer no longer waits for this; if it fails, the next one that does will say so.
         let _ = self.counters.commit().await;
         drop(permit);
@@ -229,7 +229,13 @@ impl Delivery {
         let (counters, gauge) = (self.counters.clone(), self.gauge.clone());
         match response {
             Ok(response) => hold(response, bodiless, counters, gauge, self.ending.clone(), complete),
-            Err(refusal) => refusal.response(),
+            Err(refusal) => {
+                // A guest that answered with an error may finish its work; one whose request is cut off may not.
+                if refusal != Refusal::TooLarge {
+                    let _ = complete.send(());
+                }
+                refusal.response()
+            }
         }
     }
 
@@ -237,8 +243,29 @@ impl Delivery {
         match self.ending.0.get() {
             Some(Ended::TimedOut) => Refusal::TooSlow,
             Some(Ended::NoPlace) => Refusal::Full,
+            Some(Ended::Returned) => {
+                tracing::error!("component \"{}\" returned without a response", self.component.spec.id);
+                bump(&self.shared.stats.traps);
+                Refusal::Failed
+            }
             _ => Refusal::Failed,
         }
+    }
+}
+
+/// Counts a guest as running for as long as it lives, also if the host panics under it.
+struct InFlight<'a>(&'a Stats);
+
+impl<'a> InFlight<'a> {
+    fn new(stats: &'a Stats) -> Self {
+        stats.in_flight.fetch_add(1, Relaxed);
+        Self(stats)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 

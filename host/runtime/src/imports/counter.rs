@@ -39,3 +39,26 @@ impl HasData for Interface {
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     counter::add_to_linker::<_, Interface>(linker, |guest| CounterView { counters: &guest.counters })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::counter::Host;
+    use super::*;
+    use crate::testing::meter;
+
+    #[test]
+    fn every_number_a_guest_sends_has_an_answer() {
+        let (meter, desk) = meter();
+        desk.set_limit(0, 10);
+        let counters = meter.instance(0);
+        let mut view = CounterView { counters: &counters };
+        assert_eq!(view.add(0, 10), Outcome::Counted);
+        assert_eq!(view.add(0, u32::MAX), Outcome::OverLimit);
+        assert_eq!(view.add(u32::MAX, u32::MAX), Outcome::Unknown);
+        assert_eq!(view.add_tagged(0, u32::MAX, 1), Outcome::Unknown);
+        assert_eq!(view.add_tagged(0, 0, 0), Outcome::Counted);
+        desk.stop(true);
+        assert_eq!(view.add(0, 0), Outcome::Stopped);
+        assert_eq!(desk.admitted(0), 10);
+    }
+}

@@ -78,7 +78,46 @@ fn rfc3339(unix: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::entitlement::Host;
     use super::*;
+    use crate::meter::{Standing, open};
+
+    fn granted(pricing: meter::Pricing) -> meter::Granted {
+        meter::Granted { product: "thumbnails".into(), listing: "paid".into(), pricing, since: 86_400 }
+    }
+
+    #[tokio::test]
+    async fn a_guest_sees_what_was_granted_and_how_it_stands() {
+        let (meter, desk) = open(Vec::new(), granted(meter::Pricing::Custom));
+        let mut view = EntitlementView { meter: &meter };
+        let Granted { product, listing, pricing, since } = view.grant();
+        assert_eq!(
+            (product.as_str(), listing.as_str(), since.as_str()),
+            ("thumbnails", "paid", "1970-01-02T00:00:00Z")
+        );
+        assert_eq!(pricing, Pricing::Custom);
+        assert_eq!(view.standing().state, State::Good);
+        desk.set_standing(Standing { state: meter::State::Late, since: 0 });
+        assert_eq!(view.standing().state, State::Late);
+        assert_eq!(view.attest("nonce".into()).await, Err(AttestRefusal::NotThisPricing));
+    }
+
+    #[tokio::test]
+    async fn an_attestation_is_asked_from_the_keeper_once_the_nonce_is_legal() {
+        let (meter, mut desk) = open(Vec::new(), granted(meter::Pricing::Hourly));
+        let mut view = EntitlementView { meter: &meter };
+        for nonce in [String::new(), "n".repeat(256), "n\n".into(), "\u{e4}".into()] {
+            assert_eq!(view.attest(nonce).await, Err(AttestRefusal::InvalidNonce));
+        }
+        let keeper = async {
+            let asked = desk.attests.recv().await.unwrap();
+            asked.done.send(Ok(format!("signed {}", asked.nonce))).unwrap();
+        };
+        let (answer, ()) = tokio::join!(view.attest("n1".into()), keeper);
+        assert_eq!(answer, Ok("signed n1".to_string()));
+        drop(desk);
+        assert_eq!(view.attest("n2".into()).await, Err(AttestRefusal::NoAnswer));
+    }
 
     #[test]
     fn times_are_rfc_3339_in_utc() {

@@ -163,7 +163,23 @@ mod tests {
             vec![("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1"), ("f", "1")],
         ];
         let lines: Vec<String> = table.iter().map(|pairs| check(pairs).chars().take(40).collect()).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        team=blue
+        env=prod, team=blue
+        Team=a, team=b
+        a b+-=._:/@9=x y
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        refused: not a tag set that AWS takes
+        kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk
+        refused: not a tag set that AWS takes
+        ");
     }
 
     #[test]

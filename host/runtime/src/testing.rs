@@ -1,0 +1,91 @@
+//! What the tests of this crate share: small guests made from core modules, and a keeper that records.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use crate::component::{Component, ComponentSpec, Run};
+use crate::engine::{EngineOptions, Runtime};
+use crate::limits::Limits;
+use crate::meter::{Desk, Dimension, Granted, Measure, Meter, Pricing, Source, open};
+
+/// A component of a world of `wit/` from the text of its core module.
+pub(crate) fn guest(world: &str, text: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let (package, _) = resolve.push_dir(folder).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut module = wat::parse_str(text).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+pub(crate) fn runtime(limits: Limits) -> Runtime {
+    Runtime::new(&EngineOptions { limits }).unwrap()
+}
+
+/// A component at `/`, number 0, whose `/excluded` path is not counted.
+pub(crate) fn load(runtime: &Runtime, bytes: &[u8], run: Run) -> Component {
+    Component::load(runtime, bytes, run, spec("guest", "/")).unwrap()
+}
+
+pub(crate) fn spec(id: &str, route: &str) -> ComponentSpec {
+    ComponentSpec {
+        id: id.to_string(),
+        index: 0,
+        route: route.to_string(),
+        env: Vec::new(),
+        uncounted: vec!["/excluded".to_string()],
+    }
+}
+
+/// `images` by the guest, then one dimension a measure that does not depend on the speed of the machine.
+pub(crate) fn meter() -> (Meter, Desk) {
+    let dimension = |key: &str, source| Dimension { key: key.to_string(), source, tag_keys: Vec::new() };
+    let dimensions = vec![
+        dimension("images", Source::Guest),
+        dimension("requests", Source::Host(Measure::Requests)),
+        dimension("ok", Source::Host(Measure::ResponsesOk)),
+        dimension("in", Source::Host(Measure::RequestBytes)),
+        dimension("out", Source::Host(Measure::ResponseBytes)),
+    ];
+    let granted = Granted { product: "p".into(), listing: "paid".into(), pricing: Pricing::Custom, since: 0 };
+    open(dimensions, granted)
+}
+
+/// Answers commits, each after taking a permit, and adds up what it recorded.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    pub(crate) permits: Arc<Semaphore>,
+    totals: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Keeper {
+    /// Begins to keep; with `permits` of `Semaphore::MAX_PERMITS` it never holds anything up.
+    pub(crate) fn start(mut desk: Desk, permits: usize) -> Self {
+        let totals = Arc::new(Mutex::new(vec![0; desk.dimensions().len()]));
+        let keeper = Self { permits: Arc::new(Semaphore::new(permits)), totals };
+        let own = keeper.clone();
+        tokio::spawn(async move {
+            while let Some(commit) = desk.commits.recv().await {
+                own.permits.acquire().await.unwrap().forget();
+                for delta in commit.deltas {
+                    own.totals.lock().unwrap()[delta.dimension as usize] += delta.units;
+                }
+                let _ = commit.done.send(Ok(()));
+            }
+        });
+        keeper
+    }
+
+    /// Units recorded, in the order of the dimensions of [`meter`].
+    pub(crate) fn totals(&self) -> String {
+        let totals = self.totals.lock().unwrap();
+        let names = ["images", "requests", "ok", "in", "out"];
+        let parts: Vec<String> = names.iter().zip(&*totals).map(|(name, units)| format!("{name} {units}")).collect();
+        parts.join(", ")
+    }
+}
