@@ -35,9 +35,7 @@ pub enum RunError {
         detail: String,
     },
     /// It broke the rules of WebAssembly or panicked.
-    #[error(
-        "component \"{id}\" trapped: {detail}. This is a fault of the component; usage counted before it stays counted"
-    )]
+    #[error("component \"{id}\" trapped, a fault of the component; what it counted before stays counted: {detail}")]
     Trap {
         /// The component.
         id: String,

@@ -51,7 +51,7 @@ async fn each_way_to_end_keeps_the_usage() {
     exit code 0; images 2, requests 0, ok 0, in 0, out 0
     exit code 1; images 2, requests 0, ok 0, in 0, out 0
     exit code 0; images 2, requests 0, ok 0, in 0, out 0
-    component "guest" trapped: wasm trap: wasm `unreachable` instruction executed; images 2, requests 0, ok 0, in 0, out 0
+    component "guest" trapped, a fault of the component; what it counted before stays counted: wasm trap: wasm `unreachable` instruction executed; images 2, requests 0, ok 0, in 0, out 0
     "#);
 }
 

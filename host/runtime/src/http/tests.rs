@@ -64,7 +64,7 @@ async fn read_all(stream: &mut TcpStream) -> String {
     }
     let body: Vec<&str> = body.split("\r\n").filter(|part| !part.is_empty()).collect();
     let retry = retry.map_or(String::new(), |seconds| format!(" (retry after {seconds} s)"));
-    format!("{status}{retry}: {}", body.join("|").trim_end())
+    format!("{status}{retry}: {}", body.join("|")).trim_end().trim_end_matches(':').to_string()
 }
 
 const FREE: usize = Semaphore::MAX_PERMITS;
@@ -84,8 +84,8 @@ async fn each_request_has_its_answer_and_its_usage() {
     /trap 500 Internal Server Error: The request could not be answered.
     /nothing 500 Internal Server Error: The request could not be answered.
     /broken 200 OK, then cut off
-    /error 404 Not Found: 
-    /excluded 404 Not Found: 
+    /error 404 Not Found
+    /excluded 404 Not Found
     /hello?again 200 OK: 5|hello|0
     images 17, requests 7, ok 4, in 0, out 21; traps 3, instances 8
     ");
@@ -116,7 +116,7 @@ async fn request_bodies_are_measured_and_limited() {
     200 OK: 5|hello|0
     413 Payload Too Large: The request body is too large.
     HTTP/1.0 400 Bad Request: The request names no host.
-    200 OK: 
+    200 OK
     images 12, requests 4, ok 3, in 1572869, out 10
     ");
 }
