@@ -143,10 +143,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 /// Python and Go import them always.
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    // A command's exit code is its own; without this option WASI 0.2 knows only success and failure.
-    let mut options = wasmtime_wasi::p2::bindings::LinkOptions::default();
-    options.cli_exit_with_code(true);
-    wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &options)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     imports::add_to_linker(&mut linker)?;
     Ok(linker)
