@@ -238,3 +238,6 @@ impl Intercept for DateOfReply {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

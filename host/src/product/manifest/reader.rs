@@ -166,7 +166,7 @@ impl<'a> Section<'a> {
         Some(entries)
     }
 
-    pub(super) fn table(&self, key: &'static str) -> Option<Section<'a>> {
+    pub(super) fn table(&self, key: &'static str) -> Option<Self> {
         let found = self.get(key)?;
         match found.value {
             DeValue::Table(table) => Some(Section::new(format!("[{key}]"), table, found.at, self.mistakes)),
@@ -179,7 +179,7 @@ impl<'a> Section<'a> {
         &self,
         key: &'static str,
         max: usize,
-        read: impl Fn(Section<'a>) -> Option<T>,
+        read: impl Fn(Self) -> Option<T>,
     ) -> Vec<Option<T>> {
         let Some(found) = self.get(key) else { return Vec::new() };
         let DeValue::Array(items) = found.value else {
