@@ -29,6 +29,8 @@ pub struct Ledger {
     /// Sums of forgotten slots, by listing and dimension.
     past: BTreeMap<(String, String), Balance>,
     questions: BTreeMap<SlotId, Question>,
+    /// Since when a listing is granted provisionally.
+    provisional: BTreeMap<String, u64>,
     /// The newest hour that usage was booked to or a process was alive in.
     newest: Hour,
     /// This hour and all before it take no usage.
@@ -104,6 +106,11 @@ impl Ledger {
         self.slots.get(id)
     }
 
+    /// Since when a listing is granted without a proof of the subscription, unix seconds.
+    pub fn provisional_since(&self, listing: &str) -> Option<u64> {
+        self.provisional.get(listing).copied()
+    }
+
     /// The question for entitlement of one dimension and hour, if it was asked.
     pub fn question(&self, id: &SlotId) -> Option<&Question> {
         self.questions.get(id)
@@ -168,6 +175,10 @@ impl Ledger {
             Record::Started { at, identity, boot, first_hour_taken } => {
                 self.started(*at, identity, *boot, *first_hour_taken);
             }
+            Record::Granted { at, listing, provisional: true } => {
+                self.provisional.entry(listing.clone()).or_insert(*at);
+            }
+            Record::Granted { listing, .. } => drop(self.provisional.remove(listing)),
             Record::Heartbeat { at } => self.alive(*at),
             Record::Sealed { slot: id, request, per, remainder } => {
                 let slot = self.slots.entry(id.clone()).or_insert_with(|| Slot::new(*per));

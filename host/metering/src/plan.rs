@@ -102,17 +102,25 @@ pub fn plan(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> Vec<Ste
     let mut writes = Vec::new();
     let mut sends = Vec::new();
     if now.s >= ledger.alive_at().saturating_add(HEARTBEAT_S) {
-        writes.push(Step::Write(alloc::vec![Record::Heartbeat { at: now.s }]));
+        // Alone: a gap that shows only now decides what may be carried.
+        return alloc::vec![Step::Write(alloc::vec![Record::Heartbeat { at: now.s }])];
     }
     let plan = Plan { ledger, now: now.s, confirmed: now.confirmed, policy, phase };
+    let mut written: Option<&SlotId> = None;
     for (id, slot) in ledger.slots().filter(|(id, _)| id.listing == policy.listing) {
-        match slot.life {
-            Life::Open if plan.seals(id) => writes.push(Step::Write(plan.close(id, slot))),
-            Life::Sealed | Life::Attempted => match plan.advance(id, slot) {
-                Some(step @ Step::Write(_)) => writes.push(step),
-                step => sends.extend(step),
-            },
-            _ => {}
+        let step = match slot.life {
+            Life::Open if plan.seals(id) => Some(Step::Write(plan.close(id, slot))),
+            Life::Sealed | Life::Attempted => plan.advance(id, slot),
+            _ => None,
+        };
+        match step {
+            // What is written about one hour changes what is right for the next of the same dimension: one at a time.
+            Some(Step::Write(_)) if written.is_some_and(|before| before.at(id.hour) == *id) => {}
+            Some(Step::Write(batch)) => {
+                writes.push(Step::Write(batch));
+                written = Some(id);
+            }
+            step => sends.extend(step),
         }
     }
     writes.extend(plan.zeros().map(|record| Step::Write(alloc::vec![record])));

@@ -55,6 +55,15 @@ pub enum Record {
         /// process whose ledger is lost, so the hour takes nothing.
         first_hour_taken: bool,
     },
+    /// The listing was granted.
+    Granted {
+        /// When.
+        at: u64,
+        /// The id of the listing.
+        listing: String,
+        /// True: only the permission is proven; the first real record has to prove the subscription.
+        provisional: bool,
+    },
     /// The process was alive.
     Heartbeat {
         /// When.
@@ -204,3 +213,6 @@ pub enum End {
         why: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,9 +53,10 @@ impl Trust {
         Now { s: wall, confirmed: self.confirmed }
     }
 
-    /// AWS said what time it is.
-    pub fn date(&mut self, wall: u64, boot: u64, date: u64) {
-        let believed = if wall.abs_diff(date) <= AWS_TOLERANCE_S { wall } else { date };
+    /// AWS said what time it is, in an answer to what was sent when the wall clock said `sent`.
+    pub fn date(&mut self, sent: u64, wall: u64, boot: u64, date: u64) {
+        let fits = sent <= date.saturating_add(AWS_TOLERANCE_S) && date <= wall.saturating_add(AWS_TOLERANCE_S);
+        let believed = if fits { wall } else { date };
         self.anchor(believed, boot);
         self.confirmed = true;
     }

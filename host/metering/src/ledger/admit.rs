@@ -8,7 +8,7 @@ use crate::units::Buckets;
 /// A record does not fit the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// A sum would not fit 64 bits.
+    /// A sum would be above 2^63 - 1.
     Overflow,
     /// The slot is not there, or not in a state in which this can happen.
     OutOfPlace,
@@ -19,7 +19,7 @@ pub enum Refusal {
 impl core::fmt::Display for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::Overflow => "a sum does not fit 64 bits",
+            Self::Overflow => "a sum is too large",
             Self::OutOfPlace => "the entry does not follow from what is before it",
             Self::DoesNotAddUp => "the amounts do not add up",
         })
@@ -35,7 +35,8 @@ impl Ledger {
     /// The sum would not fit, or the slot takes no usage.
     pub fn admit_used(&self, used: &Used) -> Result<(), Refusal> {
         let Some(slot) = self.slots.get(&used.slot) else {
-            return if used.late <= used.units { Ok(()) } else { Err(Refusal::DoesNotAddUp) };
+            adds_up(used.late <= used.units && used.per > 0)?;
+            return fits(&Slot::new(used.per), used.units);
         };
         fits(slot, used.units)?;
         if slot.life == Life::Open { Ok(()) } else { Err(Refusal::OutOfPlace) }
@@ -49,7 +50,7 @@ impl Ledger {
         match record {
             Record::Created { .. } => ensure(self.id == 0 && self.boots == 0),
             Record::Started { boot, .. } => ensure(*boot == self.boots + 1),
-            Record::Heartbeat { .. } => ensure(self.boots > 0),
+            Record::Granted { .. } | Record::Heartbeat { .. } => ensure(self.boots > 0),
             Record::Sealed { slot, request, per, remainder } => self.admit_sealed(slot, request, *per, remainder),
             Record::Closed { slot, why } => {
                 let slot = self.open(slot)?;
@@ -144,8 +145,8 @@ fn adds_up(holds: bool) -> Result<(), Refusal> {
     if holds { Ok(()) } else { Err(Refusal::DoesNotAddUp) }
 }
 
-/// Every sum of a slot is at most what came in, so this one check is enough.
+/// Every sum of a slot is at most what came in, so this one check is enough. Stores keep signed 64 bits.
 fn fits(slot: &Slot, units: u64) -> Result<(), Refusal> {
     let came_in = slot.recorded.checked_add(slot.carried_in).and_then(|sum| sum.checked_add(units));
-    came_in.map(|_| ()).ok_or(Refusal::Overflow)
+    came_in.filter(|&sum| sum <= i64::MAX.cast_unsigned()).map(|_| ()).ok_or(Refusal::Overflow)
 }

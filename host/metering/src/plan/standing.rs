@@ -41,11 +41,19 @@ impl Ledger {
         Standing { state, since, oldest }
     }
 
+    /// How many records of this listing AWS has not answered finally, unsealed ones included.
+    pub fn unsent(&self, policy: &Policy) -> usize {
+        self.slots().filter(|(id, slot)| policy.sends && id.listing == policy.listing && waits(slot)).count()
+    }
+
     pub(super) fn oldest_waiting(&self, policy: &Policy, now: u64) -> Option<Hour> {
-        let waits = |slot: &Slot| slot.life.waiting() || (slot.life == Life::Open && slot.open.total() >= slot.per);
         let ours = self.slots().filter(|(id, _)| policy.sends && id.listing == policy.listing && id.hour.end() <= now);
         ours.filter(|(_, slot)| waits(slot)).map(|(id, _)| id.hour).min()
     }
+}
+
+fn waits(slot: &Slot) -> bool {
+    slot.life.waiting() || (slot.life == Life::Open && slot.open.total() >= slot.per)
 }
 
 /// When an hour turns late, and when it stops new work.

@@ -54,6 +54,7 @@ fn every_kind_of_record_reads_back_as_itself() {
     let records = [
         Record::Created { at, ledger: u64::MAX },
         Record::Started { at, identity: "arn:aws:ecs:x:1:task/a b".into(), boot: 3, first_hour_taken: true },
+        Record::Granted { at, listing: "paid".into(), provisional: true },
         Record::Heartbeat { at },
         Record::Closed { slot: id.clone(), why: Close::Idle },
         Record::Closed { slot: id.clone(), why: Close::Counted },

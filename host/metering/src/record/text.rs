@@ -37,6 +37,9 @@ impl Record {
                 .text("identity", identity)
                 .with("boot", boot)
                 .with("first_hour_taken", first_hour_taken),
+            Self::Granted { at, listing, provisional } => {
+                Line::new("granted").with("at", at).text("listing", listing).with("provisional", provisional)
+            }
             Self::Heartbeat { at } => Line::new("heartbeat").with("at", at),
             Self::Sealed { slot, request, per, remainder } => {
                 Line::new("sealed").slot(slot).request(request).with("per", per).with("remainder", &buckets(remainder))
@@ -129,6 +132,11 @@ impl Fields<'_> {
                 identity: self.text("identity")?,
                 boot: self.number("boot")?,
                 first_hour_taken: self.number("first_hour_taken")?,
+            },
+            "granted" => Record::Granted {
+                at: self.number("at")?,
+                listing: self.text("listing")?,
+                provisional: self.number("provisional")?,
             },
             "heartbeat" => Record::Heartbeat { at: self.number("at")? },
             "sealed" => Record::Sealed {
@@ -274,6 +282,3 @@ fn end_words(end: &End) -> (&'static str, &str) {
         End::InDoubt { why } => ("in_doubt", why),
     }
 }
-
-#[cfg(test)]
-mod tests;

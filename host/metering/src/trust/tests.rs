@@ -23,7 +23,7 @@ fn a_jump_ahead_is_not_believed_until_aws_confirms_it() {
     assert_eq!(look(&mut trust, 1_086_400, 10), "1000010 unconfirmed");
     assert!(trust.wants_date(10));
     assert!(!trust.wants_date(11), "at most once a minute");
-    trust.date(1_086_400, 12, 1_086_401);
+    trust.date(1_086_400, 1_086_400, 12, 1_086_401);
     assert_eq!(look(&mut trust, 1_086_405, 17), "1086405");
 }
 
@@ -31,7 +31,7 @@ fn a_jump_ahead_is_not_believed_until_aws_confirms_it() {
 fn a_jump_ahead_that_aws_contradicts_stays_unbelieved() {
     let mut trust = Trust::new(1_000_000, 0, None);
     look(&mut trust, 1_086_400, 10);
-    trust.date(1_086_402, 12, 1_000_012);
+    trust.date(1_086_402, 1_086_402, 12, 1_000_012);
     assert_eq!(look(&mut trust, 1_086_405, 15), "1000015 unconfirmed");
 }
 
@@ -39,7 +39,7 @@ fn a_jump_ahead_that_aws_contradicts_stays_unbelieved() {
 fn a_jump_ahead_that_is_taken_back_leaves_no_trace_in_time() {
     let mut trust = Trust::new(1_000_000, 0, None);
     look(&mut trust, 1_086_400, 10);
-    trust.date(1_086_400, 11, 1_000_011);
+    trust.date(1_086_400, 1_086_400, 11, 1_000_011);
     assert_eq!(look(&mut trust, 1_000_020, 20), "1000020");
 }
 
@@ -54,6 +54,6 @@ fn a_jump_back_is_followed() {
 fn after_a_long_silence_the_first_time_wants_confirmation() {
     let mut trust = Trust::new(1_000_000, 0, Some(900_000));
     assert_eq!(look(&mut trust, 1_000_000, 0), "1000000 unconfirmed");
-    trust.date(1_000_001, 1, 1_000_001);
+    trust.date(1_000_001, 1_000_001, 1, 1_000_001);
     assert_eq!(look(&mut trust, 1_000_002, 2), "1000002");
 }

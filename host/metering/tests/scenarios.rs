@@ -1,0 +1,73 @@
+//! Runs `tests/scenarios/*.txt`: one command a line after `> `, and below it what it says.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+mod world;
+
+/// Runs the commands of a script and writes the whole script anew.
+fn check(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios").join(name);
+    let script = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut world = world::World::default();
+    let mut run = String::new();
+    let mut after_comment = true;
+    for line in script.lines() {
+        if line.starts_with('#') {
+            let gap = if after_comment { "" } else { "\n" };
+            writeln!(run, "{gap}{line}").unwrap();
+        } else if let Some(command) = line.strip_prefix("> ") {
+            writeln!(run, "{line}").unwrap();
+            world.run(command).iter().for_each(|said| writeln!(run, "    {said}").unwrap());
+        }
+        after_comment = line.starts_with('#');
+    }
+    let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if run != script {
+        std::fs::write(&new, &run).unwrap();
+    }
+    assert!(run == script, "{name} says something else now; if it is right, copy {} there:\n{run}", new.display());
+}
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            check(concat!(stringify!($name), ".txt"));
+        })*
+
+        #[test]
+        fn every_script_is_run() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
+            let mut found: Vec<String> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .filter(|name| name.ends_with(".txt"))
+                .collect();
+            let mut run = vec![$(concat!(stringify!($name), ".txt").to_owned()),*];
+            found.sort();
+            run.sort();
+            assert_eq!(found, run);
+        }
+    };
+}
+
+scenarios! {
+    allocations
+    carry
+    clock
+    crash
+    duplicate
+    entitlement
+    final_seal
+    first_hour
+    hour_boundary
+    identity_change
+    late_usage
+    listings
+    overflow
+    remainders
+    replies
+    standing
+    zero_records
+}
