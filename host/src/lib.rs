@@ -16,6 +16,7 @@ pub mod config;
 pub mod entitlement;
 pub mod exit;
 pub mod ledger;
+pub mod log;
 pub mod marketplace;
 pub mod meter;
 pub mod place;

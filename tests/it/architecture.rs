@@ -25,7 +25,6 @@ const OWNERS: &[(&str, &str, &[&str])] = &[
     ("wasmtime", "host/src", &[]),
     ("wasmtime", "emulator/src", &[]),
     ("wasmtime", "cli/src", &[]),
-    ("tollgate_runtime::component::Component", "host/src", &["host/src/product/load.rs"]),
     ("Component::load", "host/src", &["host/src/product/load.rs"]),
     ("SystemTime::now", "host", &["host/src/clock.rs"]),
     ("SystemTime::now", "emulator/src", &["emulator/src/clock.rs"]),

@@ -1,0 +1,239 @@
+//! The life of the process, from top to bottom: the only file that knows every part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::watch;
+use tollgate_metering::{Policy, Rate};
+use tollgate_runtime::component::{Component, Run};
+use tollgate_runtime::engine::{EngineOptions, Runtime};
+use tollgate_runtime::http::Server;
+use tollgate_runtime::meter::{self as counting, Meter, Pricing};
+
+use crate::admin::{self, Status};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entitlement::{self, Ask, Grant, system_random};
+use crate::exit::{Done, Exit, Why};
+use crate::ledger;
+use crate::log;
+use crate::marketplace::Answer;
+use crate::marketplace::aws::{Aws, Origins};
+use crate::meter::{self, AskError, Attestation, Keeper};
+use crate::place::{self, Place};
+use crate::product::listing;
+use crate::product::load::{self, Product};
+use crate::product::manifest::{Entitlement, Listing, Manifest};
+
+mod ending;
+mod ports;
+mod signals;
+mod work;
+
+use ports::Ports;
+use work::Work;
+
+/// What is around the process, given by whoever composes it. Nothing in the environment makes or changes one.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Clock,
+    /// Where AWS is.
+    pub origins: Origins,
+    /// Public keys by version, in place of the manifest's.
+    pub keys: Option<BTreeMap<u32, String>>,
+}
+
+impl Surroundings {
+    /// AWS itself, the machine's own clock, the manifest's keys.
+    pub fn production() -> Self {
+        Self { clock: Clock::system(), origins: Origins::production(), keys: None }
+    }
+}
+
+/// Runs the host from its start to its end.
+///
+/// # Errors
+/// [`Exit`]: every other end than an orderly one.
+pub fn run(config: Config, surroundings: Surroundings) -> Result<Done, Exit> {
+    log::start(&config.log, surroundings.clock.clone());
+    if !config.ignored.is_empty() {
+        tracing::warn!(variables = config.ignored.join(" "), "these variables have no effect here");
+    }
+    let manifest = Manifest::read(&config.product).map_err(|errors| errors.exit())?;
+    let listing = listing::choose(&manifest, config.listing.as_deref()).map_err(|none| none.exit())?.clone();
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.context("cannot start threads").map_err(|error| Exit::internal(&error))?;
+    let ended = threads.block_on(live(&Start { config, surroundings, manifest, listing }));
+    // What still runs now has lost its purpose; the ledger is closed by then.
+    threads.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// All that was decided before anything was done.
+struct Start {
+    config: Config,
+    surroundings: Surroundings,
+    manifest: Manifest,
+    listing: Listing,
+}
+
+async fn live(start: &Start) -> Result<Done, Exit> {
+    let Start { config, surroundings, manifest, listing } = start;
+    let stop = signals::watch().context("cannot listen to signals").map_err(|error| Exit::internal(&error))?;
+    let ports = Ports::bind(config)?;
+    let status = Status::starting(&manifest.product, &listing.id);
+    let admin = admin::serve(ports.admin.try_clone().map_err(internal)?, status.clone()).map_err(internal)?;
+
+    let begun = async {
+        let place = place::find(&config.clues, &surroundings.origins).await.map_err(|nowhere| nowhere.exit())?;
+        tracing::info!(region = %place.region, identity = place.identity, "place found");
+        let aws = Arc::new(Aws::new(&place, &surroundings.origins, &surroundings.clock).map_err(|e| Exit::internal(&e))?);
+        let opened = tokio::task::block_in_place(|| ledger::open(&config.ledger, &place.identity));
+        let opened = opened.map_err(|error| error.exit())?;
+        let options = options(start, &place);
+        let keeper = Keeper::start(opened, aws.clone(), surroundings.clock.clone(), options).await;
+        let mut keeper = keeper.map_err(|poisoned| ending::poisoned(&poisoned))?;
+        let grant = ask(start, &aws, &mut keeper).await?;
+        keeper.granted(grant.provisional()).await.map_err(|poisoned| ending::poisoned(&poisoned))?;
+        Ok((keeper, grant))
+    };
+    let (keeper, grant) = tokio::select! {
+        begun = begun => begun?,
+        () = stopped(stop.clone()) => return Ok(Done::Served),
+    };
+    tracing::info!(listing = grant.listing(), proof = ?grant.proof(), "granted");
+    if let Some(at) = grant.rotation() {
+        tracing::warn!(at, "AWS has rotated the public key of this listing; the vendor should ship the next version");
+    }
+    status.granted(&grant);
+
+    let (meter, desk) = counting::open(load::dimensions(manifest), granted(&grant));
+    let product = load_product(start, &grant, &meter, &status)?;
+    let (handle, keeping) = keeper.serve(desk);
+    status.metered(&handle);
+    let work = Work {
+        keeping: tokio::spawn(keeping),
+        handle,
+        meter,
+        status,
+        stop,
+        grace: config.grace,
+        final_send: Duration::from_secs(manifest.metering.final_send_s.into()),
+        clock: surroundings.clock.clone(),
+        admin,
+    };
+    match product {
+        Loaded::Http(server) => work.serve(&server, ports).await,
+        Loaded::Command(component) => work.run(&component, &config.args).await,
+    }
+}
+
+/// Asks AWS until there is an answer or the budget is spent.
+async fn ask(start: &Start, aws: &Aws, keeper: &mut Keeper<Aws>) -> Result<Grant, Exit> {
+    let ask = Ask {
+        product: &start.manifest.product.name,
+        listing: &start.listing,
+        keys: start.surroundings.keys.as_ref(),
+        start_budget: start.config.start_budget,
+        provisional_since: keeper.provisional_since(),
+    };
+    let dimension = match &start.listing.entitlement {
+        Entitlement::ZeroRecord { dimension } => dimension.as_str(),
+        _ => "",
+    };
+    let mut failed = None;
+    let zero_record = async || match keeper.ask_entitlement(dimension).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let reply = tollgate_metering::Reply::Refused { code: error.to_string() };
+            failed = Some(error);
+            Answer { reply, date: None }
+        }
+    };
+    let said = entitlement::ask(aws, &ask, &start.surroundings.clock, &mut system_random, zero_record).await;
+    match failed {
+        Some(AskError::Poisoned(poisoned)) => Err(ending::poisoned(&poisoned)),
+        Some(AskError::InUse(refusal)) => Err(Exit::new(
+            Why::Product,
+            format!("entitlement_dimension = {dimension:?}: {refusal}"),
+            "the dimension that asks for entitlement is also used to count",
+            "the vendor gives the question a dimension of its own",
+        )),
+        None => said.map_err(|denied| denied.exit()),
+    }
+}
+
+fn options(start: &Start, place: &Place) -> meter::Options {
+    let Start { manifest, listing, .. } = start;
+    let dimensions = manifest.dimensions.iter();
+    let policy = Policy {
+        listing: listing.id.clone(),
+        product_code: listing.product_code.clone(),
+        sends: listing.pricing == Pricing::Custom,
+        carry: listing.carry,
+        zero_records: manifest.metering.zero_records,
+        dimensions: dimensions.clone().map(|d| Rate { key: d.key.clone(), per: d.per }).collect(),
+        warn_after_s: manifest.metering.warn_after_s.into(),
+        stop_after_s: manifest.metering.stop_after_s.into(),
+    };
+    let attestation = match &listing.entitlement {
+        Entitlement::Register { keys } => start.surroundings.keys.as_ref().unwrap_or(keys).last_key_value(),
+        _ => None,
+    };
+    meter::Options {
+        identity: place.identity.clone(),
+        // Neither ECS nor EKS tells a container that it is not the first of its task or pod.
+        identity_is_older: false,
+        policy,
+        caps: dimensions.filter_map(|d| Some((d.key.clone(), d.max_per_hour?))).collect(),
+        components: manifest.components.iter().map(|component| component.id.clone()).collect(),
+        attestation: attestation.map(|(version, _)| Attestation {
+            product_code: listing.product_code.clone(),
+            public_key_version: *version,
+        }),
+    }
+}
+
+fn granted(grant: &Grant) -> counting::Granted {
+    counting::Granted {
+        product: grant.product().to_owned(),
+        listing: grant.listing().to_owned(),
+        pricing: grant.pricing(),
+        since: grant.since(),
+    }
+}
+
+/// The product, ready to run.
+enum Loaded {
+    Http(Box<Server>),
+    Command(Box<Component>),
+}
+
+/// From here on, and never before, the vendor's code is read, compiled and linked.
+fn load_product(start: &Start, grant: &Grant, meter: &Meter, status: &Status) -> Result<Loaded, Exit> {
+    let engine = EngineOptions { limits: load::limits(&start.manifest) };
+    let runtime = Runtime::new(&engine).map_err(|error| Exit::internal(&anyhow::Error::new(error)))?;
+    status.running(runtime.stats());
+    let variable = |name: &str| start.config.variable(name).map(str::to_owned);
+    let product = tokio::task::block_in_place(|| Product::load(grant, &runtime, &start.manifest, variable));
+    let product = product.map_err(|error| error.exit())?;
+    let mut components = product.components;
+    if let Some(index) = components.iter().position(|component| component.run() == Run::Command) {
+        return Ok(Loaded::Command(Box::new(components.swap_remove(index))));
+    }
+    let server = Server::new(&runtime, components, meter.clone());
+    let server = server.map_err(|error| Exit::new(Why::Product, error.to_string(), "", ""))?;
+    Ok(Loaded::Http(Box::new(server)))
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // The sender lives as long as the process.
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+fn internal(error: std::io::Error) -> Exit {
+    Exit::internal(&anyhow::Error::new(error))
+}
