@@ -85,3 +85,22 @@ async fn a_command_whose_usage_cannot_be_recorded_is_stopped() {
     let ended = run(&component, &meter, &[], stopped).await;
     assert!(matches!(ended, Err(RunError::Stopped { .. })), "{ended:?}");
 }
+
+#[tokio::test]
+async fn a_command_that_names_its_exit_code_ends_with_it() {
+    let text = r#"(component
+        (import "wasi:cli/exit@0.2.12" (instance $exit (export "exit-with-code" (func (param "status-code" u8)))))
+        (core func $exit (canon lower (func $exit "exit-with-code")))
+        (core module $m
+            (import "" "exit" (func $exit (param i32)))
+            (func (export "run") (result i32) (call $exit (i32.const 42)) (i32.const 0)))
+        (core instance $i (instantiate $m (with "" (instance (export "exit" (func $exit))))))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $e (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.12" (instance $e)))"#;
+    let runtime = runtime(Limits::default());
+    let component = load(&runtime, &wat::parse_str(text).unwrap(), Run::Command);
+    let (meter, _desk) = meter();
+    let (_stop, stopped) = watch::channel(false);
+    assert_eq!(run(&component, &meter, &[], stopped).await.unwrap(), 42);
+}
