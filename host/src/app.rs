@@ -88,7 +88,7 @@ async fn live(start: &Start) -> Result<Done, Exit> {
     let admin = admin::serve(ports.admin.try_clone().map_err(internal)?, status.clone()).map_err(internal)?;
 
     let begun = async {
-        let place = place::find(&config.clues, &surroundings.origins).await.map_err(|nowhere| nowhere.exit())?;
+        let place = place::find(&config.clues, &surroundings.origins, &surroundings.clock).await.map_err(|nowhere| nowhere.exit())?;
         tracing::info!(region = %place.region, identity = place.identity, "place found");
         let aws = Arc::new(Aws::new(&place, &surroundings.origins, &surroundings.clock).map_err(|e| Exit::internal(&e))?);
         let opened = tokio::task::block_in_place(|| ledger::open(&config.ledger, &place.identity));
@@ -183,12 +183,17 @@ fn options(start: &Start, place: &Place) -> meter::Options {
         Entitlement::Register { keys } => start.surroundings.keys.as_ref().unwrap_or(keys).last_key_value(),
         _ => None,
     };
+    let mut caps: BTreeMap<String, u32> = dimensions.filter_map(|d| Some((d.key.clone(), d.max_per_hour?))).collect();
+    if let Entitlement::ZeroRecord { dimension } = &listing.entitlement {
+        // The question is the hour's one record of this dimension: usage on it would collide with it.
+        caps.insert(dimension.clone(), 0);
+    }
     meter::Options {
         identity: place.identity.clone(),
         // Neither ECS nor EKS tells a container that it is not the first of its task or pod.
         identity_is_older: false,
         policy,
-        caps: dimensions.filter_map(|d| Some((d.key.clone(), d.max_per_hour?))).collect(),
+        caps,
         components: manifest.components.iter().map(|component| component.id.clone()).collect(),
         attestation: attestation.map(|(version, _)| Attestation {
             product_code: listing.product_code.clone(),
