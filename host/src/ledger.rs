@@ -1,0 +1,152 @@
+//! The ledger on disk: what was used and what became of it, in a form that survives the process.
+//!
+//! A batch is atomic and durable when [`Store::commit`] returns, or the process ends: an error of the disk is never
+//! retried, because a failed fsync may have dropped what it was asked to keep. What the numbers mean is the engine's
+//! business; here is only that nothing is lost, changed or left out.
+
+use std::path::{Path, PathBuf};
+
+use tollgate_metering::{Ledger, Record, Used};
+
+use crate::exit::{Exit, Why};
+
+mod chain;
+mod folder;
+#[cfg(test)]
+pub(crate) mod memory;
+mod sqlite;
+mod writer;
+
+pub use sqlite::Sqlite;
+pub use writer::{Poisoned, Writer};
+
+/// What becomes durable together: all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Usage, added to what is there.
+    pub used: Vec<Used>,
+    /// Transitions, appended in this order, after the usage.
+    pub records: Vec<Record>,
+}
+
+/// Everything a store holds, in the order in which it is folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The sums of usage.
+    pub used: Vec<Used>,
+    /// All transitions since the ledger was created.
+    pub records: Vec<Record>,
+}
+
+/// Keeps batches. The store is the truth; the state in memory is a fold over it.
+pub trait Store: Send + 'static {
+    /// Reads everything, checked.
+    ///
+    /// # Errors
+    /// What is damaged.
+    fn load(&mut self) -> Result<Loaded, String>;
+
+    /// Makes a batch durable.
+    ///
+    /// # Errors
+    /// What failed. Whether the batch is on disk is then unknown; the process has to end.
+    fn commit(&mut self, batch: &Batch) -> Result<(), String>;
+}
+
+/// A ledger that this process holds.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its state.
+    pub ledger: Ledger,
+    /// Where to write what comes next.
+    pub writer: Writer,
+    /// Folders of other identities on the same volume. They are left as they are; their unsent usage is sent when the
+    /// identity they belong to starts again.
+    pub others: Vec<PathBuf>,
+}
+
+/// Why a ledger cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds it.
+    #[error("{} is in use by another host", .0.display())]
+    Locked(PathBuf),
+    /// The folder cannot be made, read or written.
+    #[error("{}: {problem}", path.display())]
+    NotWritable {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+    /// It is there, but not as it was written.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+}
+
+impl OpenError {
+    /// The end of the process that follows from it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Locked(_) => Exit::new(
+                Why::Locked,
+                self.to_string(),
+                "two hosts were given the same volume and have the same identity, or the previous one is still ending",
+                "run one host in a task or pod; if the previous one is ending, this one succeeds when it is restarted",
+            ),
+            Self::NotWritable { .. } => Exit::new(
+                Why::Ledger,
+                self.to_string(),
+                "the volume is missing, read-only or full, or it belongs to another user than the one of this process",
+                "mount a writable volume at the folder named by TOLLGATE_LEDGER, owned by the user of the container",
+            ),
+            Self::Damaged { .. } => Exit::new(
+                Why::Ledger,
+                self.to_string(),
+                "the file was changed, cut off or restored in part, or it is from a newer version",
+                "keep a copy of the whole folder for the vendor: it holds unsent usage. The host never starts empty in its \
+                 place; with a new, empty volume it starts and what only the damaged ledger knows stays unbilled",
+            ),
+        }
+    }
+}
+
+/// Takes the ledger of an identity below a volume, makes it if there is none, checks all of it.
+///
+/// # Errors
+/// [`OpenError`], sorted by what the operator does next.
+pub fn open(volume: &Path, identity: &str) -> Result<Opened, OpenError> {
+    let mut folder = folder::Folder::take(volume, identity)?;
+    let path = folder.database();
+    let damaged = |problem: String| OpenError::Damaged { path: path.clone(), problem };
+    let mut store = Sqlite::open(&path, folder.begun())?;
+    let ledger = store.load().and_then(fold).map_err(damaged)?;
+    folder.begin()?;
+    let others = folder::others(volume, identity);
+    Ok(Opened { ledger, writer: Writer::new(store, folder), others })
+}
+
+/// The state after everything that was loaded.
+///
+/// # Errors
+/// The first entry that does not follow from those before it, or amounts that do not add up.
+pub fn fold(loaded: Loaded) -> Result<Ledger, String> {
+    let mut ledger = Ledger::new();
+    for used in &loaded.used {
+        ledger.admit_used(used).map_err(|refusal| format!("usage of {}: {refusal}", used.slot.dimension))?;
+        ledger.apply_used(used);
+    }
+    for (number, record) in (1_u64..).zip(&loaded.records) {
+        ledger.admit(record).map_err(|refusal| format!("entry {number} ({}): {refusal}", record.to_text()))?;
+        ledger.apply(record);
+    }
+    if ledger.balanced() { Ok(ledger) } else { Err("recorded usage and what became of it differ".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use std::fs;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tollgate_metering::{Hour, Payer, SlotId, Tags};
+
+use super::*;
+
+const IDENTITY: &str = "arn:aws:ecs:eu-west-1:111122223333:task/shop/0123456789abcdef";
+
+fn used(units: u64, at: u64) -> Used {
+    let slot = SlotId { listing: "paid".into(), payer: Payer::Own, dimension: "images".into(), hour: Hour::of(at) };
+    let tags = Tags::new(vec![("team".into(), "blue".into())]);
+    Used { slot, per: 1, component: "api".into(), tags, units, late: 0, at }
+}
+
+/// A ledger with two entries and 7 units in two batches, closed again.
+fn written() -> TempDir {
+    let volume = tempfile::tempdir().unwrap();
+    let mut folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
+    let mut store = Sqlite::open(&folder.database(), folder.begun()).unwrap();
+    store.load().unwrap();
+    let identity = IDENTITY.to_owned();
+    let created = Record::Created { at: 7_200, ledger: 5 };
+    let started = Record::Started { at: 7_200, identity, boot: 1, first_hour_taken: false };
+    store.commit(&Batch { used: Vec::new(), records: vec![created, started] }).unwrap();
+    store.commit(&Batch { used: vec![used(3, 7_300), used(4, 7_400)], records: Vec::new() }).unwrap();
+    folder.begin().unwrap();
+    volume
+}
+
+fn database(volume: &TempDir) -> PathBuf {
+    volume.path().join("arn_aws_ecs_eu-west-1_111122223333_task_shop_0123456789abcdef/ledger.sqlite")
+}
+
+/// What opening says after the database was changed by hand.
+fn check(volume: &TempDir, sql: &str) -> String {
+    Connection::open(database(volume)).unwrap().execute_batch(sql).unwrap();
+    reason(volume)
+}
+
+fn reason(volume: &TempDir) -> String {
+    match open(volume.path(), IDENTITY) {
+        Ok(_) => "opened".to_owned(),
+        Err(OpenError::Damaged { problem, .. }) => format!("damaged: {problem}"),
+        Err(OpenError::NotWritable { problem, .. }) => format!("not writable: {problem}"),
+        Err(OpenError::Locked(_)) => "locked".to_owned(),
+    }
+}
+
+#[test]
+fn what_was_committed_is_there_after_reopening() {
+    let volume = written();
+    let opened = open(volume.path(), IDENTITY).unwrap();
+    let (id, slot) = opened.ledger.slots().next().unwrap();
+    assert_eq!((id.hour, slot.recorded, slot.open.total(), slot.last_at), (Hour(2), 7, 7, 7_400));
+    assert_eq!((opened.ledger.boots(), opened.ledger.identity()), (1, IDENTITY));
+}
+
+#[test]
+fn a_second_host_is_told_that_the_ledger_is_locked() {
+    let volume = written();
+    let first = open(volume.path(), IDENTITY).unwrap();
+    assert_eq!(reason(&volume), "locked");
+    assert_eq!(open(volume.path(), IDENTITY).unwrap_err().exit().why.code(), 75);
+    drop(first);
+}
+
+#[test]
+fn every_change_by_hand_is_found() {
+    let cases = [
+        "UPDATE transitions SET text = replace(text, 'at=7200', 'at=7201') WHERE seq = 2",
+        "DELETE FROM transitions WHERE seq = 1",
+        "UPDATE usage SET units = units - 1",
+        "UPDATE recorded SET units = units - 1",
+        "DELETE FROM usage",
+        "DELETE FROM recorded",
+        "PRAGMA user_version = 9",
+        "UPDATE usage SET tags = 'team'",
+    ];
+    let said: Vec<String> = cases.iter().map(|sql| check(&written(), sql)).collect();
+    insta::assert_snapshot!(said.join("\n"), @"");
+}
+
+#[test]
+fn a_ledger_that_is_gone_is_not_started_anew() {
+    let volume = written();
+    fs::remove_file(database(&volume)).unwrap();
+    assert_eq!(reason(&volume), "damaged: the ledger had begun, and now it is missing or empty");
+    fs::write(database(&volume), b"").unwrap();
+    assert_eq!(reason(&volume), "damaged: the ledger had begun, and now it is missing or empty");
+    fs::write(database(&volume), [7; 9_000]).unwrap();
+    assert_eq!(reason(&volume), "damaged: file is not a database");
+}
+
+#[test]
+fn damage_in_the_middle_of_the_file_is_found() {
+    let volume = written();
+    let mut bytes = fs::read(database(&volume)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xff);
+    fs::write(database(&volume), bytes).unwrap();
+    assert!(reason(&volume).starts_with("damaged: "), "{}", reason(&volume));
+}
+
+#[test]
+fn a_file_in_the_way_of_the_folder_is_a_clear_error() {
+    let volume = tempfile::tempdir().unwrap();
+    let file = volume.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let exit = open(&file, IDENTITY).unwrap_err().exit();
+    assert_eq!(exit.why.code(), 73);
+    assert!(exit.what.ends_with("Not a directory (os error 20)"), "{}", exit.what);
+}
+
+#[test]
+fn ledgers_of_other_identities_are_seen_and_left_alone() {
+    let volume = written();
+    let opened = open(volume.path(), "pod-2").unwrap();
+    assert!(opened.ledger.is_fresh());
+    assert_eq!(opened.others, [database(&volume).parent().unwrap().to_owned()]);
+}
+
+#[tokio::test]
+async fn after_an_error_of_the_store_nothing_is_written_any_more() {
+    let store = memory::Memory::default();
+    let writer = Writer::spawn(store.clone(), ());
+    let heartbeat = || Batch { used: Vec::new(), records: vec![Record::Heartbeat { at: 1 }] };
+    assert_eq!(writer.commit(heartbeat()).await, Ok(()));
+    store.break_down();
+    let broken = Err(Poisoned("no space left on device".to_owned()));
+    assert_eq!(writer.commit(heartbeat()).await, broken);
+    assert_eq!(writer.commit(heartbeat()).await, broken);
+    assert_eq!(store.texts(), ["heartbeat at=1"]);
+}

@@ -1,0 +1,231 @@
+//! The meter: takes what guests count, keeps it in the ledger, carries out the engine's plan. Decides nothing.
+//!
+//! One task owns the engine, so that what is admitted, written and applied is in one order. Commits that arrive while the
+//! disk is busy are written together. Sends run beside it, and come back as answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tollgate_metering::{Hour, Ledger, Phase, Policy, Record, SlotId, Tags, Trust, Used};
+use tollgate_runtime::meter::{Commit, Desk, Stopped};
+
+use crate::clock::Clock;
+use crate::entitlement::system_random;
+use crate::ledger::{Batch, Opened, Poisoned, Writer};
+use crate::marketplace::{Answer, Marketplace, MeterUsage};
+
+mod attest;
+mod handle;
+mod limits;
+mod send;
+mod serve;
+mod snapshot;
+
+pub use attest::Attestation;
+pub use handle::{End, Finished, Handle};
+pub use snapshot::{Row, Snapshot, Total};
+
+/// What the meter has to know about the product and this process.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whom AWS sees: the ARN of the task, or the uid of the pod.
+    pub identity: String,
+    /// True if the task or pod is known to be older than this process: if the ledger is new, a lost one may have sent
+    /// the running hour, so its usage is booked to the next.
+    pub identity_is_older: bool,
+    /// The rules of the listing that is used.
+    pub policy: Policy,
+    /// The most billed units of an hour, by dimension key; a dimension that is not named has no cap.
+    pub caps: BTreeMap<String, u32>,
+    /// The ids of the components, in the order of their numbers.
+    pub components: Vec<String>,
+    /// How guests get signatures of AWS; none where the listing does not attest.
+    pub attestation: Option<Attestation>,
+}
+
+/// Owns the engine.
+#[derive(Debug)]
+pub struct Keeper<M> {
+    ledger: Ledger,
+    writer: Writer,
+    marketplace: Arc<M>,
+    clock: Clock,
+    trust: Trust,
+    options: Options,
+    phase: Phase,
+    sends: JoinSet<send::Sent>,
+    /// Units of each dimension that this process booked.
+    booked: Vec<u64>,
+    attested_ms: Option<u64>,
+}
+
+impl<M: Marketplace> Keeper<M> {
+    /// Takes an opened ledger and writes down that this process has it.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub async fn start(opened: Opened, marketplace: Arc<M>, clock: Clock, options: Options) -> Result<Self, Poisoned> {
+        let Opened { ledger, writer, others } = opened;
+        for folder in others {
+            tracing::warn!(folder = %folder.display(), "a ledger of another task or pod is on this volume; it is left as it is");
+        }
+        let fresh = ledger.is_fresh();
+        let (wall, boot) = seconds(&clock);
+        let mut trust = Trust::new(wall, boot, (!fresh).then(|| ledger.alive_at()));
+        let at = trust.now(wall, boot).s;
+        let started = Record::Started {
+            at,
+            identity: options.identity.clone(),
+            boot: ledger.boots() + 1,
+            first_hour_taken: fresh && options.identity_is_older,
+        };
+        let created = (fresh && ledger.id() == 0).then(|| Record::Created { at, ledger: random().max(1) });
+        let (phase, sends, booked) = (Phase::Running, JoinSet::new(), Vec::new());
+        let mut keeper =
+            Self { ledger, writer, marketplace, clock, trust, options, phase, sends, booked, attested_ms: None };
+        keeper.write(Vec::new(), created.into_iter().chain([started]).collect()).await?;
+        Ok(keeper)
+    }
+
+    /// Since when an earlier process of this ledger was granted the listing provisionally, unix seconds.
+    pub fn provisional_since(&self) -> Option<u64> {
+        self.ledger.provisional_since(&self.options.policy.listing)
+    }
+
+    /// Writes down that the listing was granted.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub async fn granted(&mut self, provisional: bool) -> Result<(), Poisoned> {
+        let (at, listing) = (self.now().s, self.options.policy.listing.clone());
+        self.write(Vec::new(), vec![Record::Granted { at, listing, provisional }]).await
+    }
+
+    /// Asks for entitlement by a zero record on its own dimension. The record is in the ledger before it is sent, and
+    /// the same one for the whole hour, also after a restart.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn ask_entitlement(&mut self, dimension: &str) -> Result<Answer, AskError> {
+        let now = self.now().s;
+        let ask = self.ledger.ask(&self.options.policy, dimension, now).map_err(AskError::InUse)?;
+        if let Some(asked) = ask.asked {
+            self.write(Vec::new(), vec![asked]).await?;
+        }
+        let (sent, _) = seconds(&self.clock);
+        let answer = self.marketplace.meter_usage(send::wire(dimension, &ask.request)).await;
+        self.saw_date(sent, answer.date);
+        Ok(answer)
+    }
+
+    /// The trusted time.
+    fn now(&mut self) -> tollgate_metering::Now {
+        let (wall, boot) = seconds(&self.clock);
+        self.trust.now(wall, boot)
+    }
+
+    fn saw_date(&mut self, sent: u64, date: Option<u64>) {
+        if let Some(date) = date {
+            let (wall, boot) = seconds(&self.clock);
+            self.trust.date(sent, wall, boot, date);
+        }
+    }
+
+    /// The order is the promise: disk first, then memory. A record that does not fit is a fault of ours; nothing of the
+    /// batch is written then.
+    async fn write(&mut self, used: Vec<Used>, records: Vec<Record>) -> Result<(), Poisoned> {
+        let refused = used.iter().find_map(|used| self.ledger.admit_used(used).err());
+        let mut ahead = None;
+        for record in &records {
+            // Records of one batch may build on each other, so each is checked against those before it.
+            let state = ahead.get_or_insert_with(|| self.ledger.clone());
+            state.admit(record).map_err(|refusal| Poisoned(format!("{refusal}: {}", record.to_text())))?;
+            state.apply(record);
+        }
+        if let Some(refusal) = refused {
+            return Err(Poisoned(refusal.to_string()));
+        }
+        self.writer.commit(Batch { used: used.clone(), records: records.clone() }).await?;
+        used.iter().for_each(|used| self.ledger.apply_used(used));
+        records.iter().for_each(|record| self.ledger.apply(record));
+        Ok(())
+    }
+
+    /// Books, writes and answers commits that arrived together.
+    async fn record(&mut self, desk: &Desk, commits: Vec<Commit>) -> Result<(), Poisoned> {
+        let now = self.now().s;
+        let mut sums: BTreeMap<(SlotId, Tags, u32), Used> = BTreeMap::new();
+        let mut booked = BTreeMap::new();
+        for commit in &commits {
+            for delta in &commit.deltas {
+                let tags = desk.tags(delta.tags).map_or(Tags::NONE, |set| Tags::new(set.pairs().to_vec()));
+                let Some(used) = self.used(delta.dimension, commit.component, tags, delta.units, now) else { continue };
+                *booked.entry(delta.dimension).or_insert(0_u64) += delta.units;
+                sums.entry((used.slot.clone(), used.tags.clone(), commit.component))
+                    .and_modify(|sum| {
+                        sum.units = sum.units.saturating_add(used.units);
+                        sum.late = sum.late.saturating_add(used.late);
+                    })
+                    .or_insert(used);
+            }
+        }
+        let written = self.write(sums.into_values().collect(), Vec::new()).await;
+        for (dimension, units) in booked {
+            if let Some(sum) = self.booked.get_mut(dimension as usize) {
+                *sum = sum.saturating_add(units);
+            }
+        }
+        for commit in commits {
+            // Who no longer waits has gone away; its usage is recorded all the same.
+            drop(commit.done.send(if written.is_ok() { Ok(()) } else { Err(Stopped) }));
+        }
+        written
+    }
+
+    fn used(&self, dimension: u32, component: u32, tags: Tags, units: u64, now: u64) -> Option<Used> {
+        let (policy, index) = (&self.options.policy, usize::try_from(dimension).ok()?);
+        let rate = policy.dimensions.get(index)?;
+        let component = self.options.components.get(usize::try_from(component).ok()?).map_or("", String::as_str);
+        Some(self.ledger.used(&policy.slot(&rate.key, Hour(0)), rate.per, component, tags, units, now))
+    }
+}
+
+/// Why entitlement could not be asked for by a zero record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The dimension holds usage in this hour: the manifest needs one of its own for the question.
+    #[error("{0}")]
+    InUse(tollgate_metering::AskRefusal),
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+}
+
+/// Wall clock and boot clock in seconds.
+fn seconds(clock: &Clock) -> (u64, u64) {
+    (clock.now_ms() / 1_000, clock.boot_ms() / 1_000)
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    system_random(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// A dry run, sent only for the `Date` of its answer.
+fn time_question(policy: &Policy, now: u64) -> Option<MeterUsage> {
+    let rate = policy.dimensions.first().filter(|_| policy.sends)?;
+    Some(MeterUsage {
+        product_code: policy.product_code.clone(),
+        dimension: rate.key.clone(),
+        timestamp: now,
+        quantity: 0,
+        allocations: Vec::new(),
+        client_token: None,
+        dry_run: true,
+    })
+}
+
+#[cfg(test)]
+mod tests;

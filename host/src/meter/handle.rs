@@ -1,0 +1,58 @@
+//! What the rest of the host can ask of a running meter.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Snapshot;
+use crate::ledger::Poisoned;
+
+/// Questions that may wait.
+pub(super) const ASKED_MAX: usize = 16;
+
+/// Clones ask the same meter.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) asked: mpsc::Sender<Asked>,
+}
+
+#[derive(Debug)]
+pub(super) enum Asked {
+    Snapshot(oneshot::Sender<Snapshot>),
+    Finish(u64),
+}
+
+/// How a meter ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As asked by [`Handle::finish`], or because nobody is left who could use anything: exit 0 or 74.
+    Finished(Finished),
+    /// AWS refused the first real record of this task or pod: exit 77.
+    NotEntitled {
+        /// The code of AWS.
+        code: String,
+    },
+    /// The ledger cannot be written: exit 73. No usage after it is acknowledged.
+    Poisoned(Poisoned),
+}
+
+/// What an orderly end leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Records that AWS has not accepted or finally refused. They stay in the ledger. Above zero: exit 74.
+    pub unsent: usize,
+}
+
+impl Handle {
+    /// The state of all hours that are kept, for people and metrics. None: the meter has ended.
+    pub async fn snapshot(&self) -> Option<Snapshot> {
+        let (done, answer) = oneshot::channel();
+        self.asked.send(Asked::Snapshot(done)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Seals everything, the running hour too, and sends it until all is answered or the wall clock is at `deadline_ms`
+    /// (unix milliseconds). Call it when no guest runs any more; then wait for the meter's [`End`].
+    pub async fn finish(&self, deadline_ms: u64) {
+        // An error means that it has already ended, which its End says better.
+        drop(self.asked.send(Asked::Finish(deadline_ms)).await);
+    }
+}

@@ -1,0 +1,45 @@
+//! Caps by the hour, and standing: what the desk is told.
+
+use tollgate_metering::{Hour, State};
+use tollgate_runtime::meter::{self as desk, Desk};
+
+use super::Keeper;
+use crate::marketplace::Marketplace;
+
+impl<M: Marketplace> Keeper<M> {
+    /// What may still be admitted until the hour is over: what this process booked so far, and what is left of the cap
+    /// in the hour that takes usage now. Units under way count against the hour they will be booked to.
+    pub(super) fn set_limits(&mut self, desk: &Desk) {
+        let now = self.now().s;
+        let policy = &self.options.policy;
+        for (dimension, (rate, &booked)) in (0_u32..).zip(policy.dimensions.iter().zip(&self.booked)) {
+            let Some(&cap) = self.options.caps.get(&rate.key) else { continue };
+            let mut slot = policy.slot(&rate.key, Hour(0));
+            slot.hour = self.ledger.book(&slot, now);
+            let recorded = self.ledger.slot(&slot).map_or(0, |slot| slot.recorded);
+            let left = u64::from(cap).saturating_mul(rate.per).saturating_sub(recorded);
+            desk.set_limit(dimension, booked.saturating_add(left));
+        }
+    }
+
+    /// Tells guests and servers how delivery goes.
+    pub(super) fn set_standing(&mut self, desk: &Desk) {
+        let now = self.now();
+        if !now.confirmed {
+            // The age would be measured with a clock that is in doubt.
+            return;
+        }
+        let standing = self.ledger.standing(&self.options.policy, now.s);
+        let state = match standing.state {
+            State::Good => desk::State::Good,
+            State::Late => desk::State::Late,
+            State::Stopping => desk::State::Stopping,
+        };
+        let stopped = state == desk::State::Stopping;
+        if stopped != desk.stopped() {
+            tracing::error!(stopped, "usage could not be delivered for too long, or again can be: new billable work");
+        }
+        desk.stop(stopped);
+        desk.set_standing(desk::Standing { state, since: standing.since });
+    }
+}

@@ -1,0 +1,166 @@
+//! The loop: whatever happens next, then everything that follows from it.
+
+use tokio::sync::mpsc;
+use tollgate_metering::{HOUR_S, Hour, Phase, Step, next_due, plan};
+use tollgate_runtime::meter::{Commit, Desk};
+
+use super::handle::{ASKED_MAX, Asked, End, Finished, Handle};
+use super::send::{AT_ONCE_MAX, Sent};
+use super::{Keeper, seconds};
+use crate::ledger::Poisoned;
+use crate::marketplace::Marketplace;
+
+/// Commits that are written together at most.
+const COMMITS_MAX: usize = 4_096;
+/// While the clock is in doubt it is looked at this often, in seconds.
+const LOOK_AGAIN_S: u64 = 20;
+
+/// What woke the loop.
+enum Event {
+    Commits(Vec<Commit>),
+    NoMoreCommits,
+    Attest(tollgate_runtime::meter::Attest),
+    Sent(Sent),
+    Asked(Asked),
+    Due,
+    Deadline,
+}
+
+impl<M: Marketplace> Keeper<M> {
+    /// Runs until it is told to finish, AWS says no, or the disk fails. The first is the way to ask it, the second runs
+    /// it: spawn it.
+    pub fn serve(self, desk: Desk) -> (Handle, impl Future<Output = End> + Send) {
+        let (asked, questions) = mpsc::channel(ASKED_MAX);
+        (Handle { asked }, self.run(desk, questions))
+    }
+
+    async fn run(mut self, mut desk: Desk, mut questions: mpsc::Receiver<Asked>) -> End {
+        let ended = self.work(&mut desk, &mut questions).await;
+        // Nothing may be admitted that nobody will record.
+        desk.stop(true);
+        ended.unwrap_or_else(End::Poisoned)
+    }
+
+    async fn work(&mut self, desk: &mut Desk, questions: &mut mpsc::Receiver<Asked>) -> Result<End, Poisoned> {
+        let mut turn = Turn::default();
+        self.booked = vec![0; desk.dimensions().len()];
+        self.set_limits(desk);
+        loop {
+            self.carry_out().await?;
+            self.ask_time();
+            self.set_standing(desk);
+            if self.phase == Phase::Ending && self.sends.is_empty() && self.ledger.unsent(&self.options.policy) == 0 {
+                return Ok(self.finished());
+            }
+            match self.next(desk, questions, &mut turn).await {
+                Event::Commits(commits) => self.record(desk, commits).await?,
+                Event::NoMoreCommits => turn.commits_ended = true,
+                Event::Attest(attest) => self.attest(attest),
+                Event::Sent(sent) => {
+                    if let Some(code) = self.answered(sent).await? {
+                        return Ok(End::NotEntitled { code });
+                    }
+                }
+                Event::Asked(Asked::Snapshot(done)) => drop(done.send(self.snapshot(desk))),
+                Event::Asked(Asked::Finish(deadline_ms)) => {
+                    self.record_waiting(desk).await?;
+                    self.phase = Phase::Ending;
+                    turn.deadline_ms = Some(deadline_ms);
+                }
+                Event::Due => {}
+                Event::Deadline => {
+                    self.record_waiting(desk).await?;
+                    return Ok(self.finished());
+                }
+            }
+            let hour = Hour::of(self.now().s);
+            if turn.hour != Some(hour) {
+                turn.hour = Some(hour);
+                self.set_limits(desk);
+            }
+        }
+    }
+
+    async fn next(&mut self, desk: &mut Desk, questions: &mut mpsc::Receiver<Asked>, turn: &mut Turn) -> Event {
+        let due_ms = self.due_ms();
+        let clock = self.clock.clone();
+        let mut commits = Vec::new();
+        tokio::select! {
+            // Commits come last: they never pause under load, and everything else is rare.
+            biased;
+            Some(asked) = questions.recv() => Event::Asked(asked),
+            Some(sent) = self.sends.join_next() => match sent {
+                Ok(sent) => Event::Sent(sent),
+                // A send that panicked has no answer; its try stays open until the process ends, then it is unknown.
+                Err(_) => Event::Due,
+            },
+            () = clock.sleep_until(turn.deadline_ms.unwrap_or(u64::MAX)), if turn.deadline_ms.is_some() => Event::Deadline,
+            () = clock.sleep_until(due_ms) => Event::Due,
+            Some(attest) = desk.attests.recv() => Event::Attest(attest),
+            count = desk.commits.recv_many(&mut commits, COMMITS_MAX), if !turn.commits_ended => {
+                if count == 0 { Event::NoMoreCommits } else { Event::Commits(commits) }
+            }
+        }
+    }
+
+    /// Writes everything that the plan wants written, then lets tries begin as far as there is room.
+    async fn carry_out(&mut self) -> Result<(), Poisoned> {
+        loop {
+            let now = self.now();
+            let steps = plan(&self.ledger, now, &self.options.policy, self.phase);
+            let mut records = Vec::new();
+            let mut sends = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Write(batch) => records.extend(batch),
+                    Step::Send { attempted, slot, request } => sends.push((attempted, slot, request)),
+                }
+            }
+            if !records.is_empty() {
+                self.write(Vec::new(), records).await?;
+                continue;
+            }
+            sends.truncate(AT_ONCE_MAX.saturating_sub(self.sends.len()));
+            if sends.is_empty() {
+                return Ok(());
+            }
+            let attempted = sends.iter().map(|(attempted, ..)| attempted.clone()).collect();
+            self.write(Vec::new(), attempted).await?;
+            for (_, slot, request) in sends {
+                self.send(slot, &request);
+            }
+        }
+    }
+
+    /// What is already in the queue.
+    async fn record_waiting(&mut self, desk: &mut Desk) -> Result<(), Poisoned> {
+        let mut commits = Vec::new();
+        while let Ok(commit) = desk.commits.try_recv() {
+            commits.push(commit);
+        }
+        if commits.is_empty() { Ok(()) } else { self.record(desk, commits).await }
+    }
+
+    fn finished(&self) -> End {
+        End::Finished(Finished { unsent: self.ledger.unsent(&self.options.policy) })
+    }
+
+    /// When to look again, by the wall clock.
+    fn due_ms(&mut self) -> u64 {
+        let now = self.now();
+        let (wall, _) = seconds(&self.clock);
+        let hour_end = HOUR_S - now.s % HOUR_S;
+        let due = next_due(&self.ledger, now, &self.options.policy, self.phase).saturating_sub(now.s).min(hour_end);
+        // Something due that has not been done waits for an answer, not for time.
+        let due = if now.confirmed { due.max(1) } else { due.clamp(1, LOOK_AGAIN_S) };
+        wall.saturating_add(due).saturating_mul(1_000)
+    }
+}
+
+/// What the loop remembers between events.
+#[derive(Debug, Default)]
+struct Turn {
+    deadline_ms: Option<u64>,
+    commits_ended: bool,
+    hour: Option<Hour>,
+}

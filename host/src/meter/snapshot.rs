@@ -1,0 +1,183 @@
+//! What a meter knows, in plain numbers for `/usage`, `/metrics` and reports. Units are those of the guest unless it says
+//! billed.
+
+use serde::Serialize;
+use tollgate_metering::{Balance, Life, Slot, SlotId, State};
+use tollgate_runtime::meter::Desk;
+
+use super::Keeper;
+use crate::marketplace::Marketplace;
+
+/// Everything at one instant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    /// Trusted unix seconds.
+    pub at: u64,
+    /// False while the clock is in doubt and nothing is sealed.
+    pub clock_confirmed: bool,
+    /// Whom AWS sees.
+    pub identity: String,
+    /// The random number of the ledger, in hexadecimal.
+    pub ledger: String,
+    /// How many processes had the ledger.
+    pub boots: u64,
+    /// `good`, `late` or `stopping`.
+    pub standing: &'static str,
+    /// Since when, unix seconds.
+    pub standing_since: u64,
+    /// Start of the oldest hour that waits for AWS, unix seconds.
+    pub oldest_waiting: Option<u64>,
+    /// Records that AWS has not answered finally.
+    pub unsent: usize,
+    /// True if every recorded unit is in exactly one place.
+    pub balanced: bool,
+    /// One an hour and dimension, oldest hours forgotten after two days.
+    pub rows: Vec<Row>,
+    /// One a listing and dimension, since the ledger began.
+    pub totals: Vec<Total>,
+}
+
+/// One dimension in one hour.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The id of the listing.
+    pub listing: String,
+    /// The key of the dimension.
+    pub dimension: String,
+    /// Start of the hour, unix seconds.
+    pub hour: u64,
+    /// `open`, `counted`, `idle`, `sealed`, `attempted`, `acked`, `conflict`, `expired`, `rejected`, `in_doubt`, `moved`.
+    pub state: &'static str,
+    /// Units per billed unit.
+    pub per: u64,
+    /// Counted in this hour, or late for an earlier one.
+    pub recorded: u64,
+    /// Of `recorded`: counted in another hour.
+    pub late: u64,
+    /// Came from other hours.
+    pub carried_in: u64,
+    /// Went to other hours.
+    pub carried_out: u64,
+    /// Not yet in a request.
+    pub open: u64,
+    /// Not enough for a whole billed unit.
+    pub remainder: u64,
+    /// Units above the largest quantity that were not allowed to move.
+    pub beyond: u64,
+    /// Billed units in the request, once there is one.
+    pub quantity: Option<u32>,
+    /// The timestamp of the request, unix seconds.
+    pub timestamp: Option<u64>,
+    /// `MeteringRecordId`, once accepted.
+    pub record_id: Option<String>,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// What the last try or the refusal said.
+    pub code: Option<String>,
+}
+
+/// Sums of one dimension under one listing.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the states of a slot")]
+pub struct Total {
+    pub listing: String,
+    pub dimension: String,
+    pub recorded: u128,
+    pub carried_in: u128,
+    pub acked: u128,
+    pub open: u128,
+    pub counted: u128,
+    pub sealed: u128,
+    pub attempted: u128,
+    pub carried_out: u128,
+    pub in_doubt: u128,
+    pub conflict: u128,
+    pub expired: u128,
+    pub rejected: u128,
+    pub remainder: u128,
+    /// Units turned away by the cap since the process started.
+    pub turned_away: u64,
+}
+
+impl<M: Marketplace> Keeper<M> {
+    /// The state now.
+    pub(super) fn snapshot(&mut self, desk: &Desk) -> Snapshot {
+        let now = self.now();
+        let (ledger, policy) = (&self.ledger, &self.options.policy);
+        let standing = ledger.standing(policy, now.s);
+        let turned_away = |listing: &str, dimension: &str| {
+            let number = policy.dimensions.iter().position(|rate| rate.key == dimension && listing == policy.listing);
+            number.and_then(|number| u32::try_from(number).ok()).map_or(0, |number| desk.turned_away(number))
+        };
+        let totals = ledger.balances().into_iter().map(|((listing, dimension), balance)| {
+            let turned_away = turned_away(&listing, &dimension);
+            total(listing, dimension, &balance, turned_away)
+        });
+        Snapshot {
+            at: now.s,
+            clock_confirmed: now.confirmed,
+            identity: ledger.identity().to_owned(),
+            ledger: format!("{:016x}", ledger.id()),
+            boots: ledger.boots(),
+            standing: match standing.state {
+                State::Good => "good",
+                State::Late => "late",
+                State::Stopping => "stopping",
+            },
+            standing_since: standing.since,
+            oldest_waiting: standing.oldest.map(tollgate_metering::Hour::start),
+            unsent: ledger.unsent(policy),
+            balanced: ledger.balanced(),
+            rows: ledger.slots().map(|(id, slot)| row(id, slot)).collect(),
+            totals: totals.collect(),
+        }
+    }
+}
+
+fn row(id: &SlotId, slot: &Slot) -> Row {
+    let (record_id, code) = match &slot.life {
+        Life::Acked { record_id } => (Some(record_id.clone()), None),
+        Life::Rejected { code } => (None, Some(code.clone())),
+        _ => (None, Some(slot.attempts.code.clone()).filter(|code| !code.is_empty())),
+    };
+    Row {
+        listing: id.listing.clone(),
+        dimension: id.dimension.clone(),
+        hour: id.hour.start(),
+        state: slot.life.name(),
+        per: slot.per,
+        recorded: slot.recorded,
+        late: slot.late,
+        carried_in: slot.carried_in,
+        carried_out: slot.carried_out,
+        open: slot.open.total(),
+        remainder: slot.remainder.total(),
+        beyond: slot.beyond,
+        quantity: slot.request.as_ref().map(|request| request.quantity),
+        timestamp: slot.request.as_ref().map(|request| request.timestamp),
+        record_id,
+        attempts: slot.attempts.count,
+        code,
+    }
+}
+
+fn total(listing: String, dimension: String, balance: &Balance, turned_away: u64) -> Total {
+    Total {
+        listing,
+        dimension,
+        recorded: balance.recorded,
+        carried_in: balance.carried_in,
+        acked: balance.acked,
+        open: balance.open,
+        counted: balance.counted,
+        sealed: balance.sealed,
+        attempted: balance.attempted,
+        carried_out: balance.carried_out,
+        in_doubt: balance.in_doubt,
+        conflict: balance.conflict,
+        expired: balance.expired,
+        rejected: balance.rejected,
+        remainder: balance.remainder,
+        turned_away,
+    }
+}

@@ -1,0 +1,245 @@
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::JoinHandle;
+use tollgate_metering::{Rate, Reply};
+use tollgate_runtime::meter::{self as desk, Counters, Outcome, TagsId};
+
+use super::*;
+use crate::clock::Steer;
+use crate::ledger::memory::Memory;
+use crate::ledger::{Store, fold};
+use crate::marketplace::{AskError as NoSignature, RegisterUsage, Registered};
+
+/// A marketplace that says what the test wants said, in order, and accepts afterwards.
+#[derive(Debug)]
+struct Scripted {
+    replies: Mutex<VecDeque<Reply>>,
+    sent: tokio::sync::mpsc::UnboundedSender<MeterUsage>,
+}
+
+impl Marketplace for Scripted {
+    async fn register_usage(&self, _: RegisterUsage) -> Result<Registered, NoSignature> {
+        Ok(Registered { signature: "signed".to_owned(), rotation: None })
+    }
+
+    async fn meter_usage(&self, record: MeterUsage) -> Answer {
+        self.sent.send(record).unwrap();
+        let reply = self.replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let reply = reply.unwrap_or_else(|| Reply::Accepted { record_id: "R".to_owned() });
+        Answer { reply, date: None }
+    }
+}
+
+/// A host of two dimensions without guests: what counts is the test.
+struct House {
+    store: Memory,
+    clock: Clock,
+    steer: Steer,
+    offset_ms: i64,
+    replies: Vec<Reply>,
+}
+
+struct Running {
+    counters: Counters,
+    handle: Handle,
+    ended: JoinHandle<End>,
+    sent: tokio::sync::mpsc::UnboundedReceiver<MeterUsage>,
+}
+
+impl House {
+    /// The clock starts ten minutes into an hour, so that a test never meets the end of one by chance.
+    fn new(replies: &[Reply]) -> Self {
+        let (clock, steer) = Clock::steered();
+        let into_hour_ms = i64::try_from(clock.now_ms() % 3_600_000).unwrap();
+        let offset_ms = 3_600_000 - into_hour_ms + 600_000;
+        steer.set_offset_ms(offset_ms);
+        Self { store: Memory::default(), clock, steer, offset_ms, replies: replies.to_vec() }
+    }
+
+    fn pass_minutes(&mut self, minutes: i64) {
+        self.offset_ms += minutes * 60_000;
+        self.steer.set_offset_ms(self.offset_ms);
+    }
+
+    async fn keeper(&mut self) -> (Keeper<Scripted>, tokio::sync::mpsc::UnboundedReceiver<MeterUsage>) {
+        let mut store = self.store.clone();
+        let ledger = fold(store.load().unwrap()).unwrap();
+        let opened = Opened { ledger, writer: Writer::spawn(store, ()), others: Vec::new() };
+        let (sent, seen) = tokio::sync::mpsc::unbounded_channel();
+        let replies = Mutex::new(self.replies.drain(..).collect());
+        let marketplace = Arc::new(Scripted { replies, sent });
+        let keeper = Keeper::start(opened, marketplace, self.clock.clone(), options()).await.unwrap();
+        (keeper, seen)
+    }
+
+    async fn run(&mut self) -> Running {
+        let (keeper, sent) = self.keeper().await;
+        let dimension = |key: &str| desk::Dimension {
+            key: key.to_owned(),
+            source: desk::Source::Guest,
+            tag_keys: vec!["team".to_owned()],
+        };
+        let granted = desk::Granted {
+            product: "shop".to_owned(),
+            listing: "paid".to_owned(),
+            pricing: desk::Pricing::Custom,
+            since: 0,
+        };
+        let (meter, desk) = desk::open(vec![dimension("images"), dimension("pixels")], granted);
+        let (handle, keeping) = keeper.serve(desk);
+        Running { counters: meter.instance(0), handle, ended: tokio::spawn(keeping), sent }
+    }
+
+    fn soon(&self) -> u64 {
+        self.clock.now_ms() + 20_000
+    }
+}
+
+impl Running {
+    async fn row(&self, dimension: &str) -> String {
+        let snapshot = self.handle.snapshot().await.unwrap();
+        assert!(snapshot.balanced);
+        let rows = snapshot.rows.iter().filter(|row| row.dimension == dimension);
+        rows.map(|row| format!("{} {}", row.recorded, row.state)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn options() -> Options {
+    let rate = |key: &str, per| Rate { key: key.to_owned(), per };
+    let policy = Policy {
+        listing: "paid".to_owned(),
+        product_code: "code".to_owned(),
+        sends: true,
+        carry: false,
+        zero_records: false,
+        dimensions: vec![rate("images", 1), rate("pixels", 1_000)],
+        warn_after_s: 3_600,
+        stop_after_s: 14_400,
+    };
+    Options {
+        identity: "task".to_owned(),
+        identity_is_older: false,
+        policy,
+        caps: [("pixels".to_owned(), 2)].into(),
+        components: vec!["api".to_owned()],
+        attestation: None,
+    }
+}
+
+fn quantities(record: &MeterUsage) -> (String, u32, Vec<u32>) {
+    (record.dimension.clone(), record.quantity, record.allocations.iter().map(|part| part.quantity).collect())
+}
+
+#[tokio::test]
+async fn a_finished_hour_is_sent_with_its_allocations_and_accepted() {
+    let mut house = House::new(&[]);
+    let mut host = house.run().await;
+    let blue = host.counters.tags(vec![("team".to_owned(), "blue".to_owned())]).unwrap();
+    assert_eq!(host.counters.add(0, 3), Outcome::Counted);
+    assert_eq!(host.counters.add_tagged(0, blue, 4), Outcome::Counted);
+    assert_eq!(host.counters.commit().await, Ok(()));
+    assert_eq!(host.row("images").await, "7 open");
+    house.pass_minutes(75);
+    let record = host.sent.recv().await.unwrap();
+    assert_eq!(quantities(&record), ("images".to_owned(), 7, vec![3, 4]));
+    host.handle.finish(house.soon()).await;
+    assert_eq!(host.ended.await.unwrap(), End::Finished(Finished { unsent: 0 }));
+    let texts = house.store.texts();
+    let words: Vec<&str> = texts.iter().filter_map(|text| text.split(' ').next()).collect();
+    assert_eq!(words, ["created", "started", "heartbeat", "sealed", "attempted", "ended"]);
+}
+
+#[tokio::test]
+async fn a_restart_after_an_unknown_outcome_repeats_the_identical_request() {
+    let mut house = House::new(&[Reply::Unknown { detail: "timeout".to_owned() }]);
+    let mut host = house.run().await;
+    host.counters.add_tagged(0, TagsId::UNTAGGED, 5);
+    host.counters.commit().await.unwrap();
+    house.pass_minutes(75);
+    let first = host.sent.recv().await.unwrap();
+    host.ended.abort();
+    drop(host.counters);
+    let mut host = house.run().await;
+    assert_eq!(host.sent.recv().await.unwrap(), first);
+    host.handle.finish(house.soon()).await;
+    assert_eq!(host.ended.await.unwrap(), End::Finished(Finished { unsent: 0 }));
+}
+
+#[tokio::test]
+async fn the_end_sends_the_running_hour_and_counts_what_is_left() {
+    let mut house = House::new(&[]);
+    let mut host = house.run().await;
+    host.counters.add(0, 5);
+    host.counters.commit().await.unwrap();
+    host.handle.finish(house.soon()).await;
+    assert_eq!(host.sent.recv().await.map(|record| record.quantity), Some(5));
+    assert_eq!(host.ended.await.unwrap(), End::Finished(Finished { unsent: 0 }));
+
+    house.replies = vec![Reply::NotProcessed { code: "ThrottlingException".to_owned() }; 100];
+    house.pass_minutes(60);
+    let host = house.run().await;
+    host.counters.add(0, 5);
+    host.counters.commit().await.unwrap();
+    host.handle.finish(house.clock.now_ms()).await;
+    assert_eq!(host.ended.await.unwrap(), End::Finished(Finished { unsent: 1 }));
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_everything() {
+    let mut house = House::new(&[]);
+    let host = house.run().await;
+    house.store.break_down();
+    host.counters.add(0, 5);
+    assert_eq!(host.counters.commit().await, Err(desk::Stopped));
+    assert_eq!(host.ended.await.unwrap(), End::Poisoned(Poisoned("no space left on device".to_owned())));
+    assert_eq!(host.counters.add(0, 1), Outcome::Stopped);
+}
+
+#[tokio::test]
+async fn a_first_record_that_is_not_entitled_ends_the_process() {
+    let code = "CustomerNotEntitledException".to_owned();
+    let mut house = House::new(&[Reply::NotEntitled { code: code.clone() }]);
+    let host = house.run().await;
+    host.counters.add(0, 5);
+    host.counters.commit().await.unwrap();
+    house.pass_minutes(75);
+    assert_eq!(host.ended.await.unwrap(), End::NotEntitled { code });
+}
+
+#[tokio::test]
+async fn a_cap_holds_for_an_hour_over_restarts_and_ends_with_it() {
+    let mut house = House::new(&[]);
+    let host = house.run().await;
+    // The limit is set when the meter has begun, which its first answer shows.
+    host.handle.snapshot().await.unwrap();
+    assert_eq!(host.counters.add(1, 1_500), Outcome::Counted);
+    assert_eq!(host.counters.add(1, 501), Outcome::OverLimit);
+    host.counters.commit().await.unwrap();
+    host.ended.abort();
+    drop(host.counters);
+    let host = house.run().await;
+    host.handle.snapshot().await.unwrap();
+    assert_eq!(host.counters.add(1, 501), Outcome::OverLimit);
+    assert_eq!(host.counters.add(1, 500), Outcome::Counted);
+    house.pass_minutes(60);
+    host.counters.commit().await.unwrap();
+    host.handle.snapshot().await.unwrap();
+    assert_eq!(host.counters.add(1, 1_501), Outcome::OverLimit);
+    assert_eq!(host.counters.add(1, 1_500), Outcome::Counted);
+}
+
+#[tokio::test]
+async fn the_question_for_entitlement_is_the_same_for_the_whole_hour() {
+    let mut house = House::new(&[]);
+    let (mut keeper, mut sent) = house.keeper().await;
+    keeper.ask_entitlement("start").await.unwrap();
+    keeper.granted(true).await.unwrap();
+    let first = sent.recv().await.unwrap();
+    assert_eq!((first.quantity, first.dry_run), (0, false));
+    house.pass_minutes(5);
+    let (mut keeper, mut sent) = house.keeper().await;
+    assert!(keeper.provisional_since().is_some());
+    keeper.ask_entitlement("start").await.unwrap();
+    assert_eq!(sent.recv().await.unwrap(), first);
+}
