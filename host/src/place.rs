@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hyper::Method;
 
+use crate::clock::Clock;
 use crate::exit::{Exit, Why};
 use crate::marketplace::aws::Origins;
 
@@ -50,6 +51,8 @@ pub struct Place {
     pub region: Region,
     /// By what AWS tells senders apart: the ARN of the ECS task, or the UID of the pod.
     pub identity: String,
+    /// Whether another process may have run under this identity before: a container restarted inside its task or pod.
+    pub older: bool,
     /// Where credentials come from.
     pub role: Role,
 }
@@ -101,14 +104,20 @@ const METADATA_ATTEMPTS: u32 = 4;
 /// A pod that cannot reach the instance metadata service (hop limit 1) waits this long for nothing.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Finds out where this process runs.
+/// A pod whose token is older than this was not made for this process. Pulling an image takes minutes, too; then the
+/// first hour is booked late for nothing.
+const POD_YOUNG_S: u64 = 600;
+
+/// Finds out where this process, which has just started, runs.
 ///
 /// # Errors
 /// [`NoPlace`] with what was looked for.
-pub async fn find(clues: &Clues, origins: &Origins) -> Result<Place, NoPlace> {
+pub async fn find(clues: &Clues, origins: &Origins, clock: &Clock) -> Result<Place, NoPlace> {
     match (&clues.task_metadata, &clues.role_arn, &clues.token_file) {
         (Some(metadata), ..) => task(clues, metadata, origins).await,
-        (None, Some(role_arn), Some(token_file)) => pod(clues, role_arn, token_file.into(), origins).await,
+        (None, Some(role_arn), Some(token_file)) => {
+            pod(clues, role_arn, token_file.into(), origins, clock.now_ms() / 1000).await
+        }
         _ => Err(advice::no_credentials(clues)),
     }
 }
@@ -140,8 +149,8 @@ async fn task(clues: &Clues, metadata: &str, origins: &Origins) -> Result<Place,
         reply = fetch.text().await;
     }
     let text = reply.map_err(NoPlace::NoMetadata)?;
-    let (identity, region) = from_task_metadata(&text)?;
-    Ok(Place { region, identity, role: Role::Task { credentials_path } })
+    let (identity, region, older) = from_task_metadata(&text)?;
+    Ok(Place { region, identity, older, role: Role::Task { credentials_path } })
 }
 
 /// The path of the task's metadata, if the URI leads to the address of ECS and nowhere else.
@@ -162,12 +171,20 @@ fn is_path(path: &str) -> bool {
     path.len() <= 1024 && path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
 }
 
-/// Identity and region from the reply of `${ECS_CONTAINER_METADATA_URI_V4}/task`.
-fn from_task_metadata(text: &str) -> Result<(String, Region), NoPlace> {
+/// Identity, region and whether a container was restarted, from the reply of `${ECS_CONTAINER_METADATA_URI_V4}/task`.
+fn from_task_metadata(text: &str) -> Result<(String, Region, bool), NoPlace> {
     #[derive(serde::Deserialize)]
     struct Task {
         #[serde(rename = "TaskARN")]
         arn: String,
+        #[serde(rename = "Containers", default)]
+        containers: Vec<Container>,
+    }
+    /// ECS restarts containers inside a task only under a restart policy, and counts that.
+    #[derive(serde::Deserialize)]
+    struct Container {
+        #[serde(rename = "RestartCount", default)]
+        restarts: u64,
     }
     let task: Task = serde_json::from_str(text)
         .map_err(|error| NoPlace::NoMetadata(anyhow::anyhow!("the task metadata has no readable TaskARN: {error}")))?;
@@ -179,16 +196,23 @@ fn from_task_metadata(text: &str) -> Result<(String, Region), NoPlace> {
     let region = region.map_err(|_| NoPlace::NoRegion {
         looked_for: format!("TaskARN in the task metadata of ECS: {:?} is not the ARN of a task", task.arn),
     })?;
-    Ok((task.arn, region))
+    Ok((task.arn, region, task.containers.iter().any(|container| container.restarts > 0)))
 }
 
 /// An EKS pod with IRSA.
-async fn pod(clues: &Clues, role_arn: &str, token_file: PathBuf, origins: &Origins) -> Result<Place, NoPlace> {
+async fn pod(
+    clues: &Clues,
+    role_arn: &str,
+    token_file: PathBuf,
+    origins: &Origins,
+    now_s: u64,
+) -> Result<Place, NoPlace> {
     let token = tokio::fs::read_to_string(&token_file).await;
-    let uid = token.map_err(anyhow::Error::from).and_then(|token| pod::uid(token.trim()));
-    let identity = uid.map_err(|error| advice::bad_token(&token_file, &error))?;
+    let token = token.map_err(anyhow::Error::from).and_then(|token| pod::Token::read(token.trim()));
+    let token = token.map_err(|error| advice::bad_token(&token_file, &error))?;
     let region = pod_region(clues, origins).await?;
-    Ok(Place { region, identity, role: Role::Pod { role_arn: role_arn.to_owned(), token_file } })
+    let older = token.made_s.is_none_or(|made_s| now_s.saturating_sub(made_s) > POD_YOUNG_S);
+    Ok(Place { region, identity: token.pod_uid, older, role: Role::Pod { role_arn: role_arn.to_owned(), token_file } })
 }
 
 /// By the variables EKS sets; by the instance only if there is none.

@@ -5,7 +5,7 @@ fn check(clues: &Clues, expected: impl FnOnce(String)) {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(find(clues, &Origins::lab("http://127.0.0.1:1", ([127, 0, 0, 1], 1).into())))
+        .block_on(find(clues, &Origins::lab("http://127.0.0.1:1", ([127, 0, 0, 1], 1).into()), &Clock::system()))
         .unwrap_err();
     let exit = error.exit();
     assert_eq!(exit.why, Why::Place);
@@ -151,12 +151,12 @@ fn a_lab_has_its_own_address_and_no_other() {
 
 #[test]
 fn region_and_identity_come_from_the_task_arn() {
-    let (identity, region) = from_task_metadata(
+    let (identity, region, older) = from_task_metadata(
         r#"{"Cluster":"default","TaskARN":"arn:aws:ecs:us-west-2:111122223333:task/default/158d1c8083dd49d6b527399fd6414f5c"}"#,
     )
     .unwrap();
     assert_eq!(identity, "arn:aws:ecs:us-west-2:111122223333:task/default/158d1c8083dd49d6b527399fd6414f5c");
-    assert_eq!(region.as_str(), "us-west-2");
+    assert_eq!((region.as_str(), older), ("us-west-2", false));
     for arn in [
         "",
         "arn:aws:ecs:us-west-2.evil:1:task/x",
@@ -174,17 +174,22 @@ fn identity_of_a_pod_is_its_uid() {
     let token = |claims: &str| format!("e30.{}.sig", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims));
     let uid = "3c4f2a70-9d1c-4a39-9e1a-0b2f6d1f7a11";
     let claims = format!(r#"{{"kubernetes.io":{{"namespace":"n","pod":{{"name":"p","uid":"{uid}"}}}}}}"#);
-    assert_eq!(pod::uid(&token(&claims)).unwrap(), uid);
+    assert_eq!(pod::Token::read(&token(&claims)).unwrap().pod_uid, uid);
     for claims in ["{}", r#"{"kubernetes.io":{}}"#, r#"{"kubernetes.io":{"pod":{"uid":"../../etc"}}}"#] {
-        assert!(pod::uid(&token(claims)).is_err(), "{claims}");
+        assert!(pod::Token::read(&token(claims)).is_err(), "{claims}");
     }
-    assert!(pod::uid("no token").is_err());
+    assert!(pod::Token::read("no token").is_err());
 }
 
 /// A pod whose token is readable; `region` and `default_region` as given.
-fn pod_with(region: Option<&str>, default_region: Option<&str>) -> (tempfile::NamedTempFile, Clues) {
+fn pod_with(
+    region: Option<&str>,
+    default_region: Option<&str>,
+    made_s: Option<u64>,
+) -> (tempfile::NamedTempFile, Clues) {
     use base64::Engine;
-    let claims = r#"{"kubernetes.io":{"pod":{"uid":"3c4f2a70-9d1c-4a39-9e1a-0b2f6d1f7a11"}}}"#;
+    let pod = r#""kubernetes.io":{"pod":{"uid":"3c4f2a70-9d1c-4a39-9e1a-0b2f6d1f7a11"}}"#;
+    let claims = made_s.map_or_else(|| format!("{{{pod}}}"), |made_s| format!(r#"{{"iat":{made_s},{pod}}}"#));
     let file = tempfile::NamedTempFile::new().unwrap();
     let token = format!("e30.{}.sig\n", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims));
     std::fs::write(file.path(), token).unwrap();
@@ -204,14 +209,14 @@ async fn a_pod_takes_its_region_from_the_first_variable_that_is_set() {
     for (region, default_region, expected) in
         [(Some("eu-west-1"), Some("us-east-1"), "eu-west-1"), (None, Some("us-east-1"), "us-east-1")]
     {
-        let (_file, clues) = pod_with(region, default_region);
-        assert_eq!(find(&clues, &origins).await.unwrap().region.as_str(), expected);
+        let (_file, clues) = pod_with(region, default_region, None);
+        assert_eq!(find(&clues, &origins, &Clock::system()).await.unwrap().region.as_str(), expected);
     }
 }
 
 #[test]
 fn a_missing_region_is_told_with_all_places() {
-    let (_file, clues) = pod_with(None, None);
+    let (_file, clues) = pod_with(None, None, None);
     check(&clues, |text| {
         insta::assert_snapshot!(text, @r"
     tollgate-host: unknown place (exit 69)
@@ -227,7 +232,7 @@ fn a_missing_region_is_told_with_all_places() {
 
 #[test]
 fn a_region_that_is_none_is_refused() {
-    let (_file, clues) = pod_with(Some("us-east-1.evil.example"), None);
+    let (_file, clues) = pod_with(Some("us-east-1.evil.example"), None, None);
     check(&clues, |text| {
         insta::assert_snapshot!(text, @r#"
     tollgate-host: unknown place (exit 69)
@@ -237,4 +242,23 @@ fn a_region_that_is_none_is_refused() {
       next : EKS: set AWS_REGION in the container's env to the region of the cluster. ECS sets the region by itself: do not override its variables
     "#)
     });
+}
+
+#[test]
+fn a_restarted_container_is_younger_than_its_identity() {
+    let metadata =
+        |containers: &str| format!(r#"{{"TaskARN":"arn:aws:ecs:us-west-2:1:task/t","Containers":[{containers}]}}"#);
+    let older = |containers: &str| from_task_metadata(&metadata(containers)).unwrap().2;
+    assert!(!older(r#"{"Name":"a"},{"Name":"b","RestartCount":0}"#));
+    assert!(older(r#"{"Name":"a"},{"Name":"b","RestartCount":2}"#));
+}
+
+#[tokio::test]
+async fn a_pod_is_older_than_the_process_if_its_token_is() {
+    let origins = Origins::lab("http://127.0.0.1:1", ([127, 0, 0, 1], 1).into());
+    let now_s = Clock::system().now_ms() / 1000;
+    for (made_s, older) in [(Some(now_s), false), (Some(now_s - 3600), true), (None, true)] {
+        let (_file, clues) = pod_with(Some("us-east-1"), None, made_s);
+        assert_eq!(find(&clues, &origins, &Clock::system()).await.unwrap().older, older, "{made_s:?}");
+    }
 }

@@ -69,6 +69,7 @@ fn aws(metering: &str, container: SocketAddr) -> Aws {
     let place = Place {
         region: crate::place::Region::parse("us-east-1").unwrap(),
         identity: "arn:aws:ecs:us-east-1:1:task/t".into(),
+        older: false,
         role: Role::Task { credentials_path: "/v2/credentials/1".into() },
     };
     Aws::new(&place, &Origins::lab(metering, container), &Clock::system()).unwrap()

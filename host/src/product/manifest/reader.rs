@@ -175,12 +175,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads each `[[key]]`; the result has one element for each, None for a broken one.
-    pub(super) fn tables<T>(
-        &self,
-        key: &'static str,
-        max: usize,
-        read: impl Fn(Self) -> Option<T>,
-    ) -> Vec<Option<T>> {
+    pub(super) fn tables<T>(&self, key: &'static str, max: usize, read: impl Fn(Self) -> Option<T>) -> Vec<Option<T>> {
         let Some(found) = self.get(key) else { return Vec::new() };
         let DeValue::Array(items) = found.value else {
             self.wrong::<()>(key, found.at, found.value, "a list of tables", format!("write [[{key}]]"));
