@@ -71,6 +71,7 @@ pub enum Phase {
 
 /// Something to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a plan is short, and gone as soon as it is carried out")]
 pub enum Step {
     /// Write these in one batch, apply them, and plan again.
     Write(Vec<Record>),

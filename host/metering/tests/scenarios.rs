@@ -1,8 +1,10 @@
 //! Runs `tests/scenarios/*.txt`: one command a line after `> `, and below it what it says.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+mod properties;
 mod world;
 
 /// Runs the commands of a script and writes the whole script anew.

@@ -1,7 +1,7 @@
 //! A host without disk and network: carries out what the engine plans, one command at a time.
 //!
-//! After each command it also checks what must always hold: the units add up, and a ledger read back from its usage sums
-//! and the text of its records is the same.
+//! After each command the units must add up; with each `start` and `show` a ledger read back from its usage sums and the
+//! text of its records must be the same.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use tollgate_metering::*;
 /// The first hour of every script, a full day after 1970 so that nothing is near zero.
 const FIRST: Hour = Hour(24);
 
-pub struct World {
+pub(crate) struct World {
     now: Now,
     policy: Policy,
     phase: Phase,
@@ -40,7 +40,7 @@ impl Default for World {
 
 impl World {
     /// What a command says.
-    pub fn run(&mut self, command: &str) -> Vec<String> {
+    pub(crate) fn run(&mut self, command: &str) -> Vec<String> {
         let words: Vec<&str> = command.split(' ').collect();
         let lines = match words.as_slice() {
             ["start", identity] => self.start(identity, false),
@@ -72,8 +72,29 @@ impl World {
             ["requests"] => self.requests(),
             _ => panic!("no such command: {command}"),
         };
-        self.always();
+        assert!(self.ledger.balanced(), "{:#?}", self.ledger);
+        if matches!(words.first(), Some(&("start" | "show"))) {
+            self.read_back();
+        }
         lines
+    }
+
+    /// Tries under way: slot, identity, and what was sent.
+    pub(crate) fn pending(&self) -> Vec<(String, String, Request)> {
+        let pending = self.ledger.slots().filter(|(_, slot)| slot.attempts.pending);
+        let tried =
+            pending.filter_map(|(id, slot)| Some((name(id), slot.attempts.identity.clone(), slot.request.clone()?)));
+        tried.collect()
+    }
+
+    /// What the ledger says about all usage.
+    pub(crate) fn balance(&self) -> Balance {
+        self.ledger.balance()
+    }
+
+    /// Units per billed unit of a slot.
+    pub(crate) fn per(&self, slot: &str) -> u64 {
+        self.ledger.slot(&self.slot(slot)).map_or(1, |slot| slot.per)
     }
 
     fn start(&mut self, identity: &str, older: bool) -> Vec<String> {
@@ -228,8 +249,8 @@ impl World {
         }
     }
 
-    fn always(&self) {
-        assert!(self.ledger.balanced(), "{:#?}", self.ledger);
+    /// As a process does that starts on the same store.
+    fn read_back(&self) {
         let mut sums: BTreeMap<(SlotId, Tags), Used> = BTreeMap::new();
         for used in &self.used {
             let key = (used.slot.clone(), used.tags.clone());
