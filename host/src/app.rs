@@ -88,9 +88,11 @@ async fn live(start: &Start) -> Result<Done, Exit> {
     let admin = admin::serve(ports.admin.try_clone().map_err(internal)?, status.clone()).map_err(internal)?;
 
     let begun = async {
-        let place = place::find(&config.clues, &surroundings.origins, &surroundings.clock).await.map_err(|nowhere| nowhere.exit())?;
+        let place = place::find(&config.clues, &surroundings.origins, &surroundings.clock).await;
+        let place = place.map_err(|nowhere| nowhere.exit())?;
         tracing::info!(region = %place.region, identity = place.identity, "place found");
-        let aws = Arc::new(Aws::new(&place, &surroundings.origins, &surroundings.clock).map_err(|e| Exit::internal(&e))?);
+        let aws =
+            Arc::new(Aws::new(&place, &surroundings.origins, &surroundings.clock).map_err(|e| Exit::internal(&e))?);
         let opened = tokio::task::block_in_place(|| ledger::open(&config.ledger, &place.identity));
         let opened = opened.map_err(|error| error.exit())?;
         let options = options(start, &place);
@@ -190,8 +192,7 @@ fn options(start: &Start, place: &Place) -> meter::Options {
     }
     meter::Options {
         identity: place.identity.clone(),
-        // Neither ECS nor EKS tells a container that it is not the first of its task or pod.
-        identity_is_older: false,
+        identity_is_older: place.older,
         policy,
         caps,
         components: manifest.components.iter().map(|component| component.id.clone()).collect(),

@@ -6,9 +6,8 @@ use tollgate_host::app::{self, Surroundings};
 use tollgate_host::config::Config;
 
 fn main() -> ExitCode {
-    let ended = Config::load()
-        .map_err(|errors| errors.exit())
-        .and_then(|config| app::run(config, Surroundings::production()));
+    let ended =
+        Config::load().map_err(|errors| errors.exit()).and_then(|config| app::run(config, Surroundings::production()));
     match ended {
         Ok(done) => done.code(),
         Err(exit) => exit.report(),

@@ -95,8 +95,18 @@ fn metering(registry: &mut Registry, snapshot: &Snapshot) {
     gauge(registry, "oldest_waiting_seconds", "Age of the oldest hour that waits for AWS, from its start", age);
     let unsent = u64::try_from(snapshot.unsent).unwrap_or(u64::MAX);
     gauge(registry, "records_unsent", "Sealed records that AWS has not answered finally", unsent);
-    gauge(registry, "clock_confirmed", "0 while the clock is in doubt and nothing is sealed", u64::from(snapshot.clock_confirmed));
-    gauge(registry, "ledger_balanced", "1 if every recorded unit is in exactly one place", u64::from(snapshot.balanced));
+    gauge(
+        registry,
+        "clock_confirmed",
+        "0 while the clock is in doubt and nothing is sealed",
+        u64::from(snapshot.clock_confirmed),
+    );
+    gauge(
+        registry,
+        "ledger_balanced",
+        "1 if every recorded unit is in exactly one place",
+        u64::from(snapshot.balanced),
+    );
     counter(registry, "ledger_boots", "Processes that had this ledger", snapshot.boots);
 }
 

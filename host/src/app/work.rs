@@ -116,7 +116,11 @@ fn failed(error: &RunError, sent: Result<(), Exit>) -> Exit {
     match (error, sent) {
         // The component was stopped because of what happened to the meter.
         (RunError::Stopped { .. }, Err(exit)) => exit,
-        (RunError::Start { .. } | RunError::NotACommand { .. }, _) => Exit::new(Why::Product, error.to_string(), "", ""),
-        _ => Exit::new(Why::Command, error.to_string(), "", "see the component's own output; its usage is in the ledger"),
+        (RunError::Start { .. } | RunError::NotACommand { .. }, _) => {
+            Exit::new(Why::Product, error.to_string(), "", "")
+        }
+        _ => {
+            Exit::new(Why::Command, error.to_string(), "", "see the component's own output; its usage is in the ledger")
+        }
     }
 }

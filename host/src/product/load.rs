@@ -60,36 +60,6 @@ impl Product {
         let components = mine.map(|(index, entry)| component(runtime, index, entry, &variable));
         Ok(Self { components: components.collect::<Result<_, _>>()? })
     }
-
-    /// The command, if the product is one; the manifest lets it be the only component then.
-    ///
-    /// # Errors
-    /// The product itself if it serves requests.
-    pub fn into_command(mut self) -> Result<Command, Self> {
-        match self.components.pop() {
-            Some(only) if only.run() == RuntimeRun::Command => Ok(Command(only)),
-            last => {
-                self.components.extend(last);
-                Err(self)
-            }
-        }
-    }
-}
-
-/// A product that is one command.
-#[derive(Clone, Debug)]
-pub struct Command(Component);
-
-impl Command {
-    /// The component's name in the manifest.
-    pub fn id(&self) -> &str {
-        &self.0.spec().id
-    }
-
-    /// The component.
-    pub fn component(&self) -> &Component {
-        &self.0
-    }
 }
 
 /// The manifest's dimensions as the runtime counts them; the place in the list is the number of the dimension.
