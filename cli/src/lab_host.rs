@@ -1,0 +1,80 @@
+//! `tollgate lab-host`: the host library, composed with another endpoint, other keys and another clock.
+//!
+//! Everything else is as in production: the same arguments and environment, the same exit codes. It is the only way
+//! to run a product against the emulator, and it is not in the production binary.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use tollgate_host::app::{self, Surroundings};
+use tollgate_host::clock::{Clock, Steer};
+use tollgate_host::config::Config;
+use tollgate_host::exit::{Exit, Why};
+use tollgate_host::marketplace::aws::Origins;
+use tollgate_host::product::listing;
+
+use crate::arguments::LabHost;
+use crate::control::{Control, EmulatedTime};
+use crate::environment;
+use crate::product::Product;
+use crate::trouble::{Result, Trouble};
+
+/// Runs the host to its end.
+pub fn run(arguments: &LabHost) -> ExitCode {
+    // Whoever started us may be killed and then stops nobody. An error leaves us as we would be without it.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let config = match Config::parse(&environment::all(), arguments.host.iter().cloned()) {
+        Ok(config) => config,
+        Err(errors) => return errors.exit().report(),
+    };
+    let surroundings = match surroundings(arguments, &config) {
+        Ok(surroundings) => surroundings,
+        Err(trouble) => return Exit::new(Why::Internal, trouble.what, trouble.cause, trouble.next).report(),
+    };
+    match app::run(config, surroundings) {
+        Ok(done) => done.code(),
+        Err(exit) => exit.report(),
+    }
+}
+
+/// Asks the emulator for its clock and keys, and goes on following the clock.
+fn surroundings(arguments: &LabHost, config: &Config) -> Result<Surroundings> {
+    let control = Control::new(&arguments.emulator);
+    let container = address(arguments.container.as_deref().unwrap_or(&arguments.emulator))?;
+    let (clock, steer) = Clock::steered();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::new(format!("cannot start: {error}"), "", ""))?;
+    let (time, keys) =
+        runtime.block_on(async { Ok::<_, Trouble>((control.clock().await?, keys(&control, config).await)) })?;
+    steer.set_offset_ms(time.offset_ms);
+    std::thread::Builder::new()
+        .name("emulator-clock".into())
+        .spawn(move || runtime.block_on(follow(&control, &steer, time)))
+        .map_err(|error| Trouble::new(format!("cannot start: {error}"), "", ""))?;
+    Ok(Surroundings { clock, origins: Origins::lab(&arguments.emulator, container), keys })
+}
+
+/// Until the emulator goes away: from then on only real time passes.
+async fn follow(control: &Control, steer: &Steer, mut time: EmulatedTime) {
+    while let Ok(next) = control.clock_after(time.version).await {
+        time = next;
+        steer.set_offset_ms(time.offset_ms);
+    }
+}
+
+/// The emulator's public keys for the listing this host runs under. None: the product cannot be read or its listing is
+/// not known, and the host itself says so better.
+async fn keys(control: &Control, config: &Config) -> Option<BTreeMap<u32, String>> {
+    let product = Product::read(&config.product).ok()?;
+    let listing = listing::choose(&product.manifest, config.listing.as_deref()).ok()?;
+    control.keys(&listing.product_code).await.ok().filter(|keys| !keys.is_empty())
+}
+
+fn address(origin: &str) -> Result<SocketAddr> {
+    origin.trim_start_matches("http://").trim_end_matches('/').parse().map_err(|error| {
+        Trouble::new(format!("{origin:?} is not an address such as http://127.0.0.1:4566: {error}"), "", "")
+    })
+}

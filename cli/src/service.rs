@@ -1,0 +1,59 @@
+//! The emulator inside this process: for `emulator`, `dev`, `demo` and tests.
+
+use std::net::SocketAddr;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tollgate_emulator::{Emulator, Options};
+
+use crate::control::Control;
+use crate::trouble::{Result, Trouble, reasons};
+
+/// A running emulator. Dropping it stops it.
+#[derive(Debug)]
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its control interface.
+    pub control: Control,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Service {
+    /// Starts an emulator on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start(address: SocketAddr) -> Result<Self> {
+        let emulator = Emulator::bind(address, Options::default()).map_err(|error| {
+            Trouble::new(
+                format!("the emulator cannot listen on {address}: {}", reasons(&error)),
+                "another program, perhaps another emulator, has the port",
+                "give another one with --listen; port 0 takes any that is free",
+            )
+        })?;
+        let address = emulator.addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let shutdown = async {
+                // Told to stop, or dropped: both mean stop.
+                let _ = stopped.await;
+            };
+            emulator.serve(shutdown).await
+        });
+        Ok(Self { address, control: Control::new(format!("http://{address}")), stop: Some(stop), task })
+    }
+
+    /// Stops it in order.
+    pub async fn stop(mut self) {
+        self.stop.take();
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,149 @@
+//! The gate: before AWS has said yes, no component is opened, so none is read, compiled or run. The kernel is the
+//! witness, for each way to be refused, beside a run in which it sees the file opened.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tollgate_cli::control::{Fault, Task};
+use tollgate_cli::host::{HostCommand, Started};
+use tollgate_cli::http::Http;
+use tollgate_cli::open_watch::OpenWatch;
+
+use crate::support::{CODE, Lab, METER_HTTP, body};
+
+/// Runs the host to its end, and holds that it never opened the component.
+async fn refused(lab: &Lab, command: &HostCommand, code: i32) -> String {
+    let mut watch = OpenWatch::on(&lab.product.sources()[0]).unwrap();
+    let Started::Ended(ended) = command.run().await.unwrap() else { panic!("the host serves") };
+    assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+    assert_eq!(watch.opened().unwrap(), 0, "the component was opened before AWS said yes");
+    ended.stderr
+}
+
+fn hourly() -> String {
+    METER_HTTP.replace(
+        "pricing = \"custom\"\nentitlement_dimension = \"start\"",
+        "pricing = \"hourly\"\npublic_keys = { 1 = \"key.pem\" }",
+    )
+}
+
+/// The key that AWS signs with is made by the emulator, so the manifest's comes from there.
+async fn hourly_lab() -> Lab {
+    let lab = Lab::http(METER_HTTP).await;
+    lab.control().product(CODE, "hourly", &[]).await.unwrap();
+    let keys = lab.control().keys(CODE).await.unwrap();
+    std::fs::write(lab.product.folder.join("key.pem"), &keys[&1]).unwrap();
+    std::fs::write(lab.product.folder.join("product.toml"), hourly()).unwrap();
+    lab
+}
+
+#[tokio::test]
+async fn with_entitlement_the_same_watch_sees_the_component_opened() {
+    let lab = Lab::http(METER_HTTP).await;
+    let mut watch = OpenWatch::on(&lab.product.sources()[0]).unwrap();
+    let host = lab.host().await.serve().await.unwrap();
+    assert!(watch.opened().unwrap() > 0);
+    assert_eq!(body(Http::http1().get(&host.url("/healthz")).await), "ok");
+}
+
+#[tokio::test]
+async fn without_a_subscription_exit_77() {
+    let lab = Lab::http(METER_HTTP).await;
+    lab.control().subscribe(CODE, false).await.unwrap();
+    refused(&lab, &lab.host().await, 77).await;
+}
+
+#[tokio::test]
+async fn without_a_subscription_to_an_hourly_listing_exit_77() {
+    let lab = hourly_lab().await;
+    lab.control().subscribe(CODE, false).await.unwrap();
+    refused(&lab, &lab.host().await, 77).await;
+    assert!(lab.control().truth().await.unwrap().registrations.is_empty());
+}
+
+#[tokio::test]
+async fn on_a_platform_that_aws_does_not_serve_exit_76() {
+    let lab = Lab::http(METER_HTTP).await;
+    let task = lab.control().task("ecs").await.unwrap();
+    let node = lab.control().task("node-role").await.unwrap();
+    let container = container_with(&task, &node).await;
+    let command = lab
+        .host()
+        .await
+        .container(container)
+        .variable("ECS_CONTAINER_METADATA_URI_V4", format!("http://{container}/v4/task"))
+        .variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/task");
+    refused(&lab, &command, 76).await;
+}
+
+#[tokio::test]
+async fn a_listing_that_aws_does_not_know_exit_78() {
+    let lab = Lab::http(METER_HTTP).await;
+    let manifest = METER_HTTP.replace(CODE, "another-code");
+    std::fs::write(lab.product.folder.join("product.toml"), manifest).unwrap();
+    refused(&lab, &lab.host().await, 78).await;
+}
+
+#[tokio::test]
+async fn throttled_for_the_whole_start_budget_exit_71() {
+    let lab = Lab::http(METER_HTTP).await;
+    lab.control().fault(&Fault { fault: "throttle", operation: None, dimension: None, count: 1000 }).await.unwrap();
+    refused(&lab, &lab.host().await.variable("TOLLGATE_START_BUDGET", "1s"), 71).await;
+}
+
+#[tokio::test]
+async fn throttled_at_first_it_asks_again_and_starts() {
+    let lab = Lab::http(METER_HTTP).await;
+    lab.control().fault(&Fault { fault: "throttle", operation: None, dimension: None, count: 2 }).await.unwrap();
+    let host = lab.host().await.serve().await.unwrap();
+    assert_eq!(body(Http::http1().get(&host.url("/healthz")).await), "ok");
+}
+
+#[tokio::test]
+async fn no_credentials_exit_69() {
+    let lab = Lab::http(METER_HTTP).await;
+    refused(&lab, &lab.host().await.without("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), 69).await;
+}
+
+#[tokio::test]
+async fn an_hourly_listing_registers_once_and_sends_no_usage() {
+    let lab = hourly_lab().await;
+    let host = lab.host().await.serve().await.unwrap();
+    assert_eq!(body(Http::http1().get(&host.url("/add?n=5")).await), "counted");
+    let grant = body(Http::http1().get(&host.url("/grant")).await);
+    assert!(grant.starts_with("guest paid ") && grant.ends_with(" hourly"), "{grant}");
+    let tallies = host.tallies().await.unwrap();
+    assert!(tallies.iter().any(|tally| tally.dimension == "images" && tally.recorded == 5), "{tallies:?}");
+    let ended = host.process.stop().await.unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let truth = lab.control().truth().await.unwrap();
+    assert_eq!((truth.registrations.len(), truth.records.len()), (1, 0));
+}
+
+/// What stands for 169.254.170.2: metadata of one task, credentials of another caller.
+async fn container_with(task: &Task, caller: &Task) -> SocketAddr {
+    let metadata = serde_json::json!({ "TaskARN": task.task_arn }).to_string();
+    let credentials = serde_json::json!({
+        "RoleArn": "arn:aws:iam::123456789012:role/node",
+        "AccessKeyId": caller.access_key_id,
+        "SecretAccessKey": caller.secret_access_key,
+        "Token": caller.session_token,
+        "Expiration": "2099-01-01T00:00:00Z",
+    })
+    .to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            let asked = String::from_utf8_lossy(&request[..read]);
+            let body = if asked.starts_with("GET /v4") { &metadata } else { &credentials };
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        }
+    });
+    address
+}

@@ -1,0 +1,23 @@
+//! The real binaries, over real HTTP, against the emulator on loopback. In reading order.
+//!
+//! Nothing here sleeps: a test waits for a line of a log, a long poll, a response or the end of a process, each with a
+//! deadline. Each test has an emulator, a folder and ports of its own, so that all run at once.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, the panic is the report")]
+
+mod support;
+
+mod entitlement;
+mod metering;
+
+mod crash;
+mod shutdown;
+
+mod bad_input;
+mod limits;
+mod production;
+
+mod cli;
+mod demo;
+
+mod architecture;

@@ -1,0 +1,136 @@
+//! The production binary cannot be led to another service than AWS: not by its environment, not by an argument.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tollgate_cli::process::{Ended, Input, Process};
+
+use crate::bad_input::pod_token;
+use crate::support::{METER_HTTP, operator_sees, root, write_product};
+
+/// Built as it is shipped: alone, so that nothing of the tool is compiled into it.
+static HOST: LazyLock<PathBuf> = LazyLock::new(|| {
+    let target = Path::new(TOLLGATE_FOLDER).join("production");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "-p", "tollgate-host", "--locked", "--target-dir"])
+        .arg(&target)
+        .current_dir(root())
+        .status()
+        .unwrap();
+    assert!(built.success());
+    target.join("debug/tollgate-host")
+});
+
+const TOLLGATE_FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// A listener that counts who comes.
+async fn trap() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let caught = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&caught);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (port, caught)
+}
+
+/// Everything that leads other software elsewhere.
+fn redirections(port: u16) -> Vec<(&'static str, String)> {
+    let url = format!("http://127.0.0.1:{port}");
+    [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_MARKETPLACE_METERING",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ]
+    .into_iter()
+    .map(|name| (name, url.clone()))
+    .collect()
+}
+
+async fn run(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Ended {
+    write_product(folder, METER_HTTP, b"never opened");
+    let mut command = tokio::process::Command::new(&*HOST);
+    command
+        .arg("--product")
+        .arg(folder.join("product"))
+        .args(arguments)
+        .env_clear()
+        .env("TOLLGATE_LEDGER", folder.join("ledger"))
+        .env("TOLLGATE_LISTEN", "127.0.0.1:0")
+        .env("TOLLGATE_ADMIN", "127.0.0.1:0")
+        .env("TOLLGATE_START_BUDGET", "1s")
+        .envs(environment.iter().map(|(name, value)| (*name, value)));
+    Process::start("tollgate-host", &mut command, Input::Nothing).unwrap().end().await.unwrap()
+}
+
+#[tokio::test]
+async fn no_variable_leads_a_task_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    let (port, caught) = trap().await;
+    let mut environment = redirections(port);
+    environment.push(("ECS_CONTAINER_METADATA_URI_V4", format!("http://127.0.0.1:{port}/v4/task")));
+    environment.push(("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/task".into()));
+    let ended = run(folder.path(), &environment, &[]).await;
+    insta::assert_snapshot!(operator_sees(&ended, folder.path()));
+    assert_eq!(caught.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn no_variable_leads_a_pod_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    let (port, caught) = trap().await;
+    let partition = folder.path().join("partition.json");
+    std::fs::write(&partition, "{}").unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, pod_token()).unwrap();
+    let mut environment = redirections(port);
+    environment.extend([
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/product".into()),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.display().to_string()),
+        // There is no such region, so its names lead nowhere.
+        ("AWS_REGION", "xx-nowhere-1".into()),
+        ("SMITHY_CLIENT_SDK_CUSTOM_PARTITION", partition.display().to_string()),
+    ]);
+    let ended = run(folder.path(), &environment, &[]).await;
+    assert_eq!(ended.code, Some(71), "{}", ended.stderr);
+    assert_eq!(caught.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn no_argument_leads_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    let (port, caught) = trap().await;
+    let url = format!("http://127.0.0.1:{port}");
+    for argument in ["--endpoint", "--endpoint-url", "--emulator", "lab-host"] {
+        let ended = run(folder.path(), &[], &[argument, &url]).await;
+        assert_eq!(ended.code, Some(64), "{argument}: {}", ended.stderr);
+    }
+    assert_eq!(caught.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn nothing_of_the_lab_is_in_it() {
+    let contains = |binary: &Path, word: &str| {
+        let bytes = std::fs::read(binary).unwrap();
+        bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    };
+    for word in ["_tollgate/clock", "lab-host", "emulator-clock"] {
+        assert!(!contains(&HOST, word), "{word}");
+        assert!(contains(Path::new(crate::support::TOLLGATE), word), "the tool has {word}, so the search works");
+    }
+}

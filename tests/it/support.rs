@@ -1,0 +1,220 @@
+//! What the tests share: guests built once, a lab of emulator and folder, hosts in tasks of their own.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tollgate_cli::build;
+use tollgate_cli::control::{Control, Record};
+use tollgate_cli::host::{Host, HostCommand};
+use tollgate_cli::http::Reply;
+use tollgate_cli::process::Ended;
+use tollgate_cli::product::Product;
+use tollgate_cli::service::Service;
+
+/// An hour, and the twenty minutes within which a finished hour is sent, and one more.
+pub const HOUR_AND_SENT_S: u64 = 3600 + 21 * 60;
+
+/// The product code of products that tests write themselves.
+pub const CODE: &str = "code-of-the-test";
+
+/// A product of guests that do what a test asks, under a custom listing.
+pub const METER_HTTP: &str = r#"
+[product]
+name = "guest"
+version = "1.0.0"
+
+[[listing]]
+id = "paid"
+product_code = "code-of-the-test"
+pricing = "custom"
+entitlement_dimension = "start"
+
+[[dimension]]
+key = "start"
+from = "guest"
+
+[[dimension]]
+key = "images"
+from = "guest"
+tags = ["team"]
+
+[[dimension]]
+key = "requests"
+from = "host:requests"
+
+[[component]]
+id = "api"
+source = "guest.wasm"
+run = "http"
+route = "/"
+"#;
+
+/// The same as a command.
+pub fn meter_command() -> String {
+    METER_HTTP
+        .replace("run = \"http\"\nroute = \"/\"", "run = \"command\"")
+        .replace("[[dimension]]\nkey = \"requests\"\nfrom = \"host:requests\"\n", "")
+}
+
+/// An emulator, a folder and a product in it.
+pub struct Lab {
+    pub service: Service,
+    pub product: Product,
+    pub folder: TempDir,
+}
+
+impl Lab {
+    /// One of the examples, on sale and subscribed.
+    pub async fn example(name: &str) -> Self {
+        let original = example(name).await;
+        let folder = TempDir::new().unwrap();
+        let product = original.stage(&folder.path().join("product"), |manifest| manifest).unwrap();
+        Self::of(product, folder).await
+    }
+
+    /// The guest `meter-http` under this manifest, on sale and subscribed.
+    pub async fn http(manifest: &str) -> Self {
+        Self::guest("meter_http.wasm", manifest).await
+    }
+
+    /// The guest `meter-command` under this manifest, on sale and subscribed.
+    pub async fn command(manifest: &str) -> Self {
+        Self::guest("meter-command.wasm", manifest).await
+    }
+
+    async fn guest(component: &str, manifest: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        write_product(folder.path(), manifest, &std::fs::read(guest(component).await).unwrap());
+        Self::of(Product::read(&folder.path().join("product")).unwrap(), folder).await
+    }
+
+    async fn of(product: Product, folder: TempDir) -> Self {
+        let service = Service::start(([127, 0, 0, 1], 0).into()).await.unwrap();
+        into_the_hour(&service.control).await;
+        product.announce(&service.control).await.unwrap();
+        for listing in &product.manifest.listings {
+            service.control.subscribe(&listing.product_code, true).await.unwrap();
+        }
+        Self { service, product, folder }
+    }
+
+    pub fn control(&self) -> &Control {
+        &self.service.control
+    }
+
+    /// A host in a new task.
+    pub async fn host(&self) -> HostCommand {
+        let task = self.control().task("ecs").await.unwrap();
+        host_command(&self.service, &task, &self.product.folder, &self.ledger())
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        self.folder.path().join("ledger")
+    }
+
+    /// Lets an hour pass and waits until all that was counted in it is accepted.
+    pub async fn hour_passes(&self, host: &mut Host) {
+        self.control().advance(HOUR_AND_SENT_S).await.unwrap();
+        host.settled(self.control()).await.unwrap();
+    }
+
+    /// Accepted records of what is sold, by dimension and hour.
+    pub async fn records(&self, dimension: &str) -> Vec<Record> {
+        let mut records = self.control().truth().await.unwrap().records;
+        records.retain(|record| record.dimension == dimension);
+        records.sort_by(|a, b| a.hour.cmp(&b.hour));
+        records
+    }
+
+    /// What AWS would bill of a dimension.
+    pub async fn billed(&self, dimension: &str) -> u64 {
+        self.control().truth().await.unwrap().billed.get(dimension).copied().unwrap_or(0)
+    }
+}
+
+pub fn host_command(
+    service: &Service,
+    task: &tollgate_cli::control::Task,
+    product: &Path,
+    ledger: &Path,
+) -> HostCommand {
+    HostCommand::new(Path::new(TOLLGATE), service.control.origin(), task, product, ledger)
+}
+
+/// The binary under test.
+pub const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Writes a product whose component is `guest.wasm`.
+pub fn write_product(folder: &Path, manifest: &str, component: &[u8]) {
+    let product = folder.join("product");
+    std::fs::create_dir_all(&product).unwrap();
+    std::fs::write(product.join("product.toml"), manifest).unwrap();
+    std::fs::write(product.join("guest.wasm"), component).unwrap();
+}
+
+/// Moves the clock forward to five minutes after the beginning of an hour, so that no test crosses its end by chance.
+async fn into_the_hour(control: &Control) {
+    let now_s = control.clock().await.unwrap().now_ms / 1000;
+    control.set_clock(now_s / 3600 * 3600 + 3900).await.unwrap();
+}
+
+/// An example, built.
+pub async fn example(name: &str) -> Product {
+    static BUILT: [(&str, OnceCell<()>); 3] = [
+        ("thumbnails", OnceCell::const_new()),
+        ("log-report", OnceCell::const_new()),
+        ("plain-http", OnceCell::const_new()),
+    ];
+    let product = Product::read(&root().join("examples").join(name)).unwrap();
+    let (_, once) = BUILT.iter().find(|(example, _)| *example == name).unwrap();
+    once.get_or_init(async || product.build().await.unwrap()).await;
+    product
+}
+
+/// A guest of the test suite, built.
+pub async fn guest(component: &str) -> PathBuf {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    let sources = ["meter_http.wasm", "meter-command.wasm"].map(|file| place.join(file));
+    BUILT.get_or_init(async || build::components(&root().join("tests/guests"), &sources).await.unwrap()).await;
+    place.join(component)
+}
+
+/// What the operator reads: the lines that are not logs, with what differs from run to run replaced.
+pub fn operator_sees(ended: &Ended, lab: &Path) -> String {
+    let code = ended.code.map_or_else(|| "a signal".into(), |code| code.to_string());
+    let words: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with('{')).collect();
+    let words = words.join("\n").replace(&lab.display().to_string(), "[folder]");
+    format!("{}\n[exit {code}]", without_numbers(&words))
+}
+
+/// Ports, process ids and the like are long numbers; the rest stays.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    let mut digits = String::new();
+    for character in text.chars().chain(['\0']) {
+        if character.is_ascii_digit() {
+            digits.push(character);
+            continue;
+        }
+        out.push_str(if digits.len() > 3 { "[n]" } else { &digits });
+        digits.clear();
+        if character != '\0' {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// The body of a good response.
+pub fn body(reply: Result<Reply, tollgate_cli::http::NoReply>) -> String {
+    let reply = reply.unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.text()
+}
