@@ -7,11 +7,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hyper::Method;
-
 use crate::clock::Clock;
 use crate::exit::{Exit, Why};
-use crate::marketplace::aws::Origins;
+use crate::marketplace::aws::{Origins, instance};
 
 mod advice;
 mod fetch;
@@ -101,8 +99,6 @@ pub enum NoPlace {
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 /// The task's metadata may be late by a moment when the container starts.
 const METADATA_ATTEMPTS: u32 = 4;
-/// A pod that cannot reach the instance metadata service (hop limit 1) waits this long for nothing.
-const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A pod whose token is older than this was not made for this process. Pulling an image takes minutes, too; then the
 /// first hour is booked late for nothing.
@@ -133,13 +129,7 @@ async fn task(clues: &Clues, metadata: &str, origins: &Origins) -> Result<Place,
     let path = metadata_path(metadata, origins)
         .ok_or_else(|| advice::bad_metadata_uri(metadata, &origins.container().to_string()))?;
     let path = format!("{path}/task");
-    let fetch = Fetch {
-        address: origins.container(),
-        method: Method::GET,
-        path: &path,
-        headers: &[],
-        timeout: METADATA_TIMEOUT,
-    };
+    let fetch = Fetch { address: origins.container(), path: &path, timeout: METADATA_TIMEOUT };
     let mut reply = fetch.text().await;
     for _ in 1..METADATA_ATTEMPTS {
         if reply.is_ok() {
@@ -224,25 +214,11 @@ async fn pod_region(clues: &Clues, origins: &Origins) -> Result<Region, NoPlace>
     }
     let looked_for = "AWS_REGION: not set; AWS_DEFAULT_REGION: not set; instance metadata (IMDSv2)";
     let name = match origins.instance() {
-        Some(address) => instance_region(address).await,
+        Some(address) => instance::region(address).await,
         None => Err(anyhow::anyhow!("not available here")),
     };
     let region = name.and_then(|name| Ok(Region::parse(name.trim())?));
     region.map_err(|error| NoPlace::NoRegion { looked_for: format!("{looked_for}: {error:#}") })
-}
-
-async fn instance_region(address: std::net::SocketAddr) -> anyhow::Result<String> {
-    let token = Fetch {
-        address,
-        method: Method::PUT,
-        path: "/latest/api/token",
-        headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "60")],
-        timeout: INSTANCE_TIMEOUT,
-    };
-    let token = token.text().await?;
-    let path = "/latest/meta-data/placement/region";
-    let headers = [("x-aws-ec2-metadata-token", token.as_str())];
-    Fetch { address, method: Method::GET, path, headers: &headers, timeout: INSTANCE_TIMEOUT }.text().await
 }
 
 impl NoPlace {

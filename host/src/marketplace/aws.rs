@@ -34,6 +34,7 @@ use crate::place::Place;
 
 mod credentials;
 mod failure;
+pub(crate) mod instance;
 mod origins;
 mod table;
 

@@ -1,4 +1,4 @@
-//! One small GET or PUT to a metadata service: plain HTTP/1.1 to an address, not to a name.
+//! One small GET to a metadata service: plain HTTP/1.1 to an address, not to a name.
 //!
 //! No DNS, no proxy, no redirect, no environment: nothing a buyer sets can lead the request elsewhere.
 
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Request;
 use hyper::body::Bytes;
-use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -20,12 +20,8 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Fetch<'a> {
     /// Where the service listens.
     pub(crate) address: SocketAddr,
-    /// GET or PUT.
-    pub(crate) method: Method,
     /// Path and query.
     pub(crate) path: &'a str,
-    /// Further headers.
-    pub(crate) headers: &'a [(&'a str, &'a str)],
     /// For the whole exchange.
     pub(crate) timeout: Duration,
 }
@@ -33,7 +29,7 @@ pub(crate) struct Fetch<'a> {
 impl Fetch<'_> {
     /// Sends the request and returns the body of a reply with status 200.
     pub(crate) async fn text(&self) -> anyhow::Result<String> {
-        let what = || format!("{} http://{}{}", self.method, self.address, self.path);
+        let what = || format!("GET http://{}{}", self.address, self.path);
         match tokio::time::timeout(self.timeout, self.exchange()).await {
             Ok(result) => result.with_context(what),
             Err(_) => bail!("{}: no reply within {:?}", what(), self.timeout),
@@ -45,11 +41,7 @@ impl Fetch<'_> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the exchange: the sender is dropped on return.
         let connection = tokio::spawn(connection);
-        let mut request =
-            Request::builder().method(self.method.clone()).uri(self.path).header("host", self.address.to_string());
-        for (name, value) in self.headers {
-            request = request.header(*name, *value);
-        }
+        let request = Request::get(self.path).header("host", self.address.to_string());
         let reply = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
         let status = reply.status();
         let body = Limited::new(reply.into_body(), BODY_BYTES_MAX).collect().await;

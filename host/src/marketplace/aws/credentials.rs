@@ -13,7 +13,6 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_sts::config::{BehaviorVersion, Region};
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use hyper::Method;
 use tokio::sync::Mutex;
 
 use super::{Origins, Wires};
@@ -96,8 +95,7 @@ impl RoleCredentials {
     async fn fetch(&self) -> Result<Kept, NoCredentials> {
         match &self.source {
             Source::Ecs { address, path } => {
-                let fetch =
-                    Fetch { address: *address, method: Method::GET, path, headers: &[], timeout: FETCH_TIMEOUT };
+                let fetch = Fetch { address: *address, path, timeout: FETCH_TIMEOUT };
                 let reply = async { from_ecs(&fetch.text().await?) };
                 reply.await.map_err(|error| NoCredentials { refused: None, text: format!("{error:#}") })
             }

@@ -28,8 +28,6 @@ pub struct MeteringPolicy {
     pub warn_after_s: u32,
     /// Age of unaccepted usage at which new billable work is refused, in seconds; 2 h to 4 h, as AWS asks.
     pub stop_after_s: u32,
-    /// Whether responses wait until their usage is on disk.
-    pub hold_responses: bool,
     /// How long a command waits at its end for usage to be accepted, in seconds.
     pub final_send_s: u32,
     /// Whether finished hours without usage are sent as zero.
@@ -38,7 +36,7 @@ pub struct MeteringPolicy {
 
 impl Default for MeteringPolicy {
     fn default() -> Self {
-        Self { warn_after_s: 3600, stop_after_s: 14_400, hold_responses: true, final_send_s: 25, zero_records: false }
+        Self { warn_after_s: 3600, stop_after_s: 14_400, final_send_s: 25, zero_records: false }
     }
 }
 
@@ -61,7 +59,6 @@ pub(super) fn metering(section: &Section<'_>) -> Option<MeteringPolicy> {
     let default = MeteringPolicy::default();
     let warn_after_s = section.number_or("warn_after_s", default.warn_after_s, 60, 14_400);
     let stop_after_s = section.number_or("stop_after_s", default.stop_after_s, 7200, 14_400);
-    let hold_responses = section.boolean("hold_responses", default.hold_responses);
     let final_send_s = section.number_or("final_send_s", default.final_send_s, 1, 600);
     let zero_records = section.boolean("zero_records", default.zero_records);
     section.finish();
@@ -74,7 +71,6 @@ pub(super) fn metering(section: &Section<'_>) -> Option<MeteringPolicy> {
     Some(MeteringPolicy {
         warn_after_s: warn_after_s?,
         stop_after_s: stop_after_s?,
-        hold_responses: hold_responses?,
         final_send_s: final_send_s?,
         zero_records: zero_records?,
     })

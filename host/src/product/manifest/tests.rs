@@ -252,7 +252,7 @@ fn metering_stops_neither_too_early_nor_too_late() {
     ");
     insta::assert_snapshot!(with("stop_after = 7200"), @r#"
     product.toml:29:1: [metering] has no key "stop_after" (did you mean "stop_after_s"?)
-      next: remove it, or use one of: warn_after_s, stop_after_s, hold_responses, final_send_s, zero_records
+      next: remove it, or use one of: warn_after_s, stop_after_s, final_send_s, zero_records
     "#);
 }
 
