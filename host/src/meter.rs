@@ -58,6 +58,7 @@ pub struct Keeper<M> {
     /// Units of each dimension that this process booked.
     booked: Vec<u64>,
     attested_ms: Option<u64>,
+    started_boot_s: u64,
 }
 
 impl<M: Marketplace> Keeper<M> {
@@ -73,7 +74,9 @@ impl<M: Marketplace> Keeper<M> {
         let fresh = ledger.is_fresh();
         let (wall, boot) = seconds(&clock);
         let mut trust = Trust::new(wall, boot, (!fresh).then(|| ledger.alive_at()));
-        let at = trust.now(wall, boot).s;
+        let now = trust.now(wall, boot);
+        // A clock in doubt must not move the newest hour of the ledger: hours never go back.
+        let at = if now.confirmed { now.s } else { ledger.alive_at() };
         let started = Record::Started {
             at,
             identity: options.identity.clone(),
@@ -82,8 +85,19 @@ impl<M: Marketplace> Keeper<M> {
         };
         let created = (fresh && ledger.id() == 0).then(|| Record::Created { at, ledger: random().max(1) });
         let (phase, sends, booked) = (Phase::Running, JoinSet::new(), Vec::new());
-        let mut keeper =
-            Self { ledger, writer, marketplace, clock, trust, options, phase, sends, booked, attested_ms: None };
+        let mut keeper = Self {
+            ledger,
+            writer,
+            marketplace,
+            clock,
+            trust,
+            options,
+            phase,
+            sends,
+            booked,
+            attested_ms: None,
+            started_boot_s: boot,
+        };
         keeper.write(Vec::new(), created.into_iter().chain([started]).collect()).await?;
         Ok(keeper)
     }
@@ -172,13 +186,14 @@ impl<M: Marketplace> Keeper<M> {
         }
         let written = self.write(sums.into_values().collect(), Vec::new()).await;
         for (dimension, units) in booked {
-            if let Some(sum) = self.booked.get_mut(dimension as usize) {
+            if let Some(sum) = usize::try_from(dimension).ok().and_then(|number| self.booked.get_mut(number)) {
                 *sum = sum.saturating_add(units);
             }
         }
+        let answer = if written.is_ok() { Ok(()) } else { Err(Stopped) };
         for commit in commits {
             // Who no longer waits has gone away; its usage is recorded all the same.
-            drop(commit.done.send(if written.is_ok() { Ok(()) } else { Err(Stopped) }));
+            let _gone = commit.done.send(answer);
         }
         written
     }

@@ -86,6 +86,11 @@ impl Ledger {
         self.started_at
     }
 
+    /// Since when the newest process runs without a gap, unix seconds.
+    pub(crate) fn running_since(&self) -> u64 {
+        self.started_at.max(self.continuous_since)
+    }
+
     /// When a process last said that it is alive, unix seconds.
     pub fn alive_at(&self) -> u64 {
         self.alive_at

@@ -102,7 +102,7 @@ impl Policy {
 pub fn plan(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> Vec<Step> {
     let mut writes = Vec::new();
     let mut sends = Vec::new();
-    if now.s >= ledger.alive_at().saturating_add(HEARTBEAT_S) {
+    if now.confirmed && now.s >= ledger.alive_at().saturating_add(HEARTBEAT_S) {
         // Alone: a gap that shows only now decides what may be carried.
         return alloc::vec![Step::Write(alloc::vec![Record::Heartbeat { at: now.s }])];
     }
@@ -131,7 +131,7 @@ pub fn plan(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> Vec<Ste
 /// The next instant at which [`plan`] or [`Ledger::standing`] may say something new, unix seconds.
 pub fn next_due(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> u64 {
     let plan = Plan { ledger, now: now.s, confirmed: now.confirmed, policy, phase };
-    let mut due = ledger.alive_at().saturating_add(HEARTBEAT_S);
+    let mut due = if now.confirmed { ledger.alive_at().saturating_add(HEARTBEAT_S) } else { u64::MAX };
     if policy.zero_records {
         due = due.min(Hour::of(now.s).end());
     }
@@ -212,7 +212,7 @@ impl Plan<'_> {
 
     /// Zero records of finished hours in which the product ran and the dimension was idle.
     fn zeros(&self) -> impl Iterator<Item = Record> {
-        let first = Hour::of(self.ledger.started_at()).max(Hour(Hour::of(self.now).0.saturating_sub(ZERO_HOURS)));
+        let first = Hour::of(self.ledger.running_since()).max(Hour(Hour::of(self.now).0.saturating_sub(ZERO_HOURS)));
         let wanted = self.policy.sends && self.policy.zero_records && self.confirmed && self.ledger.boots() > 0;
         let hours = if wanted { first.0..Hour::of(self.now).0 } else { 0..0 };
         let rates = self.policy.dimensions.iter();

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use rusqlite::types::Type;
 use rusqlite::{Connection, Transaction, params};
 use tollgate_metering::{Hour, Payer, Record, SlotId, Tags, Used};
 
@@ -81,7 +82,8 @@ impl Sqlite {
         let rows = statement.query_map([], |row| {
             let slot = slot(row.get(0)?, row.get(1)?, row.get(2)?);
             let tags: String = row.get(3)?;
-            let tags = Tags::from_text(&tags).ok_or(rusqlite::Error::InvalidQuery)?;
+            let wrong = || rusqlite::Error::FromSqlConversionFailure(3, Type::Text, "not a tag set".into());
+            let tags = Tags::from_text(&tags).ok_or_else(wrong)?;
             let (per, units, late, at) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
             Ok(Used { slot, per, component: row.get(4)?, tags, units, late, at })
         })?;
@@ -96,7 +98,7 @@ impl Sqlite {
             let query = format!("SELECT count(*) FROM (SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other}))");
             let wrong: i64 = self.connection.query_row(&query, [], |row| row.get(0)).map_err(words)?;
             if wrong > 0 {
-                return Err(format!("the counters of recorded usage differ from the usage in {wrong} hours"));
+                return Err(format!("the counters of recorded usage differ from the usage; hours concerned: {wrong}"));
             }
         }
         Ok(())

@@ -79,7 +79,16 @@ fn every_change_by_hand_is_found() {
         "UPDATE usage SET tags = 'team'",
     ];
     let said: Vec<String> = cases.iter().map(|sql| check(&written(), sql)).collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    damaged: entry 2 or one before it was changed: its hash does not fit
+    damaged: entry 1 is missing
+    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
+    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
+    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
+    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
+    damaged: written by another version of the host (schema 9)
+    damaged: Conversion error from type Text at index: 3, not a tag set
+    ");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) enum Asked {
 /// How a meter ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// As asked by [`Handle::finish`], or because nobody is left who could use anything: exit 0 or 74.
+    /// As asked by [`Handle::finish`]: exit 0 or 74.
     Finished(Finished),
     /// AWS refused the first real record of this task or pod: exit 77.
     NotEntitled {

@@ -12,6 +12,8 @@ use crate::marketplace::Marketplace;
 
 /// Commits that are written together at most.
 const COMMITS_MAX: usize = 4_096;
+/// At the start usage waits for AWS to confirm a clock in doubt, but not longer than this, in seconds.
+const HOLD_S: u64 = 30;
 /// While the clock is in doubt it is looked at this often, in seconds.
 const LOOK_AGAIN_S: u64 = 20;
 
@@ -46,13 +48,21 @@ impl<M: Marketplace> Keeper<M> {
         self.booked = vec![0; desk.dimensions().len()];
         self.set_limits(desk);
         loop {
-            self.carry_out().await?;
-            self.ask_time();
-            self.set_standing(desk);
-            if self.phase == Phase::Ending && self.sends.is_empty() && self.ledger.unsent(&self.options.policy) == 0 {
+            if turn.due_ms == 0 {
+                self.carry_out().await?;
+                self.ask_time();
+                self.set_standing(desk);
+                turn.due_ms = self.due_ms();
+            }
+            if self.phase == Phase::Ending && self.nothing_to_wait_for() {
                 return Ok(self.finished());
             }
-            match self.next(desk, questions, &mut turn).await {
+            let event = self.next(desk, questions, &turn).await;
+            // Usage alone makes nothing due before the hour ends, and then the clock wakes us.
+            if !matches!(event, Event::Commits(_)) {
+                turn.due_ms = 0;
+            }
+            match event {
                 Event::Commits(commits) => self.record(desk, commits).await?,
                 Event::NoMoreCommits => turn.commits_ended = true,
                 Event::Attest(attest) => self.attest(attest),
@@ -81,8 +91,8 @@ impl<M: Marketplace> Keeper<M> {
         }
     }
 
-    async fn next(&mut self, desk: &mut Desk, questions: &mut mpsc::Receiver<Asked>, turn: &mut Turn) -> Event {
-        let due_ms = self.due_ms();
+    async fn next(&mut self, desk: &mut Desk, questions: &mut mpsc::Receiver<Asked>, turn: &Turn) -> Event {
+        let (due_ms, hold) = (turn.due_ms, self.holds_usage());
         let clock = self.clock.clone();
         let mut commits = Vec::new();
         tokio::select! {
@@ -97,7 +107,7 @@ impl<M: Marketplace> Keeper<M> {
             () = clock.sleep_until(turn.deadline_ms.unwrap_or(u64::MAX)), if turn.deadline_ms.is_some() => Event::Deadline,
             () = clock.sleep_until(due_ms) => Event::Due,
             Some(attest) = desk.attests.recv() => Event::Attest(attest),
-            count = desk.commits.recv_many(&mut commits, COMMITS_MAX), if !turn.commits_ended => {
+            count = desk.commits.recv_many(&mut commits, COMMITS_MAX), if !turn.commits_ended && !hold => {
                 if count == 0 { Event::NoMoreCommits } else { Event::Commits(commits) }
             }
         }
@@ -141,6 +151,19 @@ impl<M: Marketplace> Keeper<M> {
         if commits.is_empty() { Ok(()) } else { self.record(desk, commits).await }
     }
 
+    /// Usage is booked by the hour for good, so a clock that wants confirmation at the start gets a moment for it.
+    fn holds_usage(&mut self) -> bool {
+        let (_, boot) = seconds(&self.clock);
+        let starting = boot < self.started_boot_s.saturating_add(HOLD_S) && self.phase == Phase::Running;
+        starting && self.options.policy.sends && !self.now().confirmed
+    }
+
+    /// Usage booked to an hour that has not begun stays for the next process.
+    fn nothing_to_wait_for(&mut self) -> bool {
+        let sealed = self.now().confirmed || self.ledger.unsent(&self.options.policy) == 0;
+        sealed && self.sends.is_empty() && !self.ledger.waiting(&self.options.policy)
+    }
+
     fn finished(&self) -> End {
         End::Finished(Finished { unsent: self.ledger.unsent(&self.options.policy) })
     }
@@ -161,6 +184,8 @@ impl<M: Marketplace> Keeper<M> {
 #[derive(Debug, Default)]
 struct Turn {
     deadline_ms: Option<u64>,
+    /// When to look at the plan again, by the wall clock; zero: now.
+    due_ms: u64,
     commits_ended: bool,
     hour: Option<Hour>,
 }

@@ -15,6 +15,7 @@ use crate::marketplace::{AskError as NoSignature, RegisterUsage, Registered};
 #[derive(Debug)]
 struct Scripted {
     replies: Mutex<VecDeque<Reply>>,
+    clock: Clock,
     sent: tokio::sync::mpsc::UnboundedSender<MeterUsage>,
 }
 
@@ -27,7 +28,7 @@ impl Marketplace for Scripted {
         self.sent.send(record).unwrap();
         let reply = self.replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let reply = reply.unwrap_or_else(|| Reply::Accepted { record_id: "R".to_owned() });
-        Answer { reply, date: None }
+        Answer { reply, date: Some(self.clock.now_ms() / 1_000) }
     }
 }
 
@@ -68,7 +69,7 @@ impl House {
         let opened = Opened { ledger, writer: Writer::spawn(store, ()), others: Vec::new() };
         let (sent, seen) = tokio::sync::mpsc::unbounded_channel();
         let replies = Mutex::new(self.replies.drain(..).collect());
-        let marketplace = Arc::new(Scripted { replies, sent });
+        let marketplace = Arc::new(Scripted { replies, clock: self.clock.clone(), sent });
         let keeper = Keeper::start(opened, marketplace, self.clock.clone(), options()).await.unwrap();
         (keeper, seen)
     }
@@ -191,7 +192,7 @@ async fn a_full_disk_stops_everything() {
     let host = house.run().await;
     house.store.break_down();
     host.counters.add(0, 5);
-    assert_eq!(host.counters.commit().await, Err(desk::Stopped));
+    assert_eq!(host.counters.commit().await, Err(Stopped));
     assert_eq!(host.ended.await.unwrap(), End::Poisoned(Poisoned("no space left on device".to_owned())));
     assert_eq!(host.counters.add(0, 1), Outcome::Stopped);
 }
@@ -205,6 +206,20 @@ async fn a_first_record_that_is_not_entitled_ends_the_process() {
     host.counters.commit().await.unwrap();
     house.pass_minutes(75);
     assert_eq!(host.ended.await.unwrap(), End::NotEntitled { code });
+}
+
+#[tokio::test]
+async fn after_a_long_silence_aws_confirms_the_clock_before_usage_is_booked() {
+    let mut house = House::new(&[]);
+    let host = house.run().await;
+    host.ended.abort();
+    house.pass_minutes(180);
+    let mut host = house.run().await;
+    host.counters.add(0, 5);
+    assert!(host.sent.recv().await.unwrap().dry_run);
+    host.counters.commit().await.unwrap();
+    assert_eq!(host.row("images").await, "5 open");
+    assert!(host.handle.snapshot().await.unwrap().clock_confirmed);
 }
 
 #[tokio::test]
