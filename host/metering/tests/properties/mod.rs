@@ -8,11 +8,24 @@ use crate::world::World;
 
 #[derive(Debug, Clone)]
 enum Event {
-    Use { pixels: bool, units: u64, team: u8 },
-    Pass { minutes: u64 },
+    Use {
+        pixels: bool,
+        units: u64,
+        team: u8,
+    },
+    Pass {
+        minutes: u64,
+    },
     Plan,
-    Reply { which: usize, fate: Fate },
-    Restart { new_identity: bool },
+    Reply {
+        which: usize,
+        fate: Fate,
+    },
+    /// The process dies; what was under way had arrived, or not.
+    Restart {
+        new_identity: bool,
+        arrived: bool,
+    },
     Finish,
 }
 
@@ -83,7 +96,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (100_u64..500).prop_map(|minutes| Event::Pass { minutes }),
         5 => Just(Event::Plan),
         6 => (0_usize..8, fate).prop_map(|(which, fate)| Event::Reply { which, fate }),
-        1 => any::<bool>().prop_map(|new_identity| Event::Restart { new_identity }),
+        1 => any::<(bool, bool)>().prop_map(|(new_identity, arrived)| Event::Restart { new_identity, arrived }),
         1 => Just(Event::Finish),
     ]
 }
@@ -107,7 +120,11 @@ fn check(events: &[Event], carry: bool, zero_records: bool) -> (World, Service) 
             }
             Event::Plan => drop(world.run("plan")),
             Event::Reply { which, fate } => reply(&mut world, &mut service, *which, *fate),
-            Event::Restart { new_identity } => {
+            Event::Restart { new_identity, arrived } => {
+                let fate = if *arrived { Fate::AnswerLost } else { Fate::RequestLost };
+                for (slot, identity, request) in world.pending() {
+                    service.meter(identity, dimension_of(&slot), &request, world.per(&slot), fate);
+                }
                 identity += u32::from(*new_identity);
                 world.run(&format!("start task-{identity}"));
             }
@@ -133,9 +150,12 @@ fn check(events: &[Event], carry: bool, zero_records: bool) -> (World, Service) 
 fn reply(world: &mut World, service: &mut Service, which: usize, fate: Fate) {
     let pending = world.pending();
     let Some((slot, identity, request)) = pending.get(which % pending.len().max(1)).cloned() else { return };
-    let dimension = slot.split('@').next().unwrap_or_default();
-    let said = service.meter(identity, dimension, &request, world.per(&slot), fate);
+    let said = service.meter(identity, dimension_of(&slot), &request, world.per(&slot), fate);
     world.run(&format!("reply {slot} {said}"));
+}
+
+fn dimension_of(slot: &str) -> &str {
+    slot.split('@').next().unwrap_or_default()
 }
 
 proptest! {
