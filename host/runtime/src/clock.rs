@@ -19,6 +19,11 @@ impl Stopwatch {
     }
 }
 
+/// The instant at which something that begins now has taken this long.
+pub(crate) fn deadline(after: Duration) -> tokio::time::Instant {
+    tokio::time::Instant::now() + after
+}
+
 /// Processor time that the calling thread has used.
 pub(crate) fn thread_cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::Instant;
 use wasmtime::{PoolConcurrencyLimitError, Store};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::WasiHttpView;
@@ -18,6 +17,7 @@ use super::Shared;
 use super::arriving::Arriving;
 use super::hold::{ResponseBody, hold};
 use super::refusal::Refusal;
+use crate::clock;
 use crate::component::{Component, Pre};
 use crate::gauge::{Gauge, Gauged};
 use crate::guest::Guest;
@@ -128,7 +128,7 @@ impl Delivery {
     ) {
         let stats = &self.shared.stats;
         let in_flight = InFlight::new(stats);
-        let deadline = Instant::now() + self.shared.limits.request_timeout;
+        let deadline = clock::deadline(self.shared.limits.request_timeout);
         let mut store = self.component.http_store(self.shared.meter.clone(), self.counters.clone());
         let guest = Gauged { future: Box::pin(self.guest(&mut store, request, head)), gauge: self.gauge.clone() };
         let gone = async {
