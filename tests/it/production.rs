@@ -12,20 +12,16 @@ use tollgate_cli::process::{Ended, Input, Process};
 use crate::bad_input::pod_token;
 use crate::support::{METER_HTTP, operator_sees, root, write_product};
 
-/// Built as it is shipped: alone, so that nothing of the tool is compiled into it.
+/// Built as it is shipped: by a command of its own, so that nothing of the tool is compiled into it.
 static HOST: LazyLock<PathBuf> = LazyLock::new(|| {
-    let target = Path::new(TOLLGATE_FOLDER).join("production");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "-p", "tollgate-host", "--locked", "--target-dir"])
-        .arg(&target)
+        .args(["build", "-p", "tollgate-host", "--locked"])
         .current_dir(root())
         .status()
         .unwrap();
     assert!(built.success());
-    target.join("debug/tollgate-host")
+    Path::new(env!("CARGO_BIN_EXE_tollgate")).with_file_name("tollgate-host")
 });
-
-const TOLLGATE_FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// A listener that counts who comes.
 async fn trap() -> (u16, Arc<AtomicUsize>) {
