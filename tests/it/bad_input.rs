@@ -37,7 +37,7 @@ async fn a_manifest_with_five_mistakes() {
         .replace("pricing = \"custom\"", "pricing = \"costum\"")
         .replace("from = \"host:requests\"", "from = \"host:request\"")
         .replace("tags = [\"team\"]", "tags = [\"team\"]\nper = 0")
-        .replace("run = \"http\"", "runs = \"http\"");
+        .replace("name = \"guest\"", "name = \"guest\"\ncolour = \"red\"");
     std::fs::write(lab.product.folder.join("product.toml"), manifest).unwrap();
     insta::assert_snapshot!(operator_sees(&ends(&lab.host().await).await, lab.folder.path()));
 }
@@ -71,6 +71,7 @@ async fn a_guest_that_asks_for_an_unknown_dimension() {
     assert_eq!(body(Http::http1().get(&host.url("/unknown")).await), "unknown-dimension");
     let ended = host.process.stop().await.unwrap();
     let said: Vec<String> = ended.stderr.lines().filter_map(unknown_dimension).collect();
+    assert!(!said.is_empty(), "the operator hears of it");
     insta::assert_snapshot!(said.join("\n"));
 }
 
@@ -143,7 +144,7 @@ async fn wrong_variables_all_at_once() {
 }
 
 /// What the kubelet puts into a pod, as far as the host reads it. Its signature is for AWS to check.
-pub fn pod_token() -> &'static str {
+pub(crate) fn pod_token() -> &'static str {
     // {"alg":"none"} . {"kubernetes.io":{"namespace":"shop","pod":{"name":"api-0","uid":"0c2f1d4e-93a3-4d0a-8c63-1f6f0c9f2b11"}},
     //  "sub":"system:serviceaccount:shop:api"} . nothing
     "eyJhbGciOiJub25lIn0.eyJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6InNob3AiLCJwb2QiOnsibmFtZSI6ImFwaS0wIiwidWlkIjoiMGMyZjFk\

@@ -3,7 +3,7 @@
 //! Nothing here sleeps: a test waits for a line of a log, a long poll, a response or the end of a process, each with a
 //! deadline. Each test has an emulator, a folder and ports of its own, so that all run at once.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, the panic is the report")]
+#![expect(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
 mod support;
 

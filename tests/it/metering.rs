@@ -7,7 +7,7 @@ use tollgate_cli::host::{Host, Tally};
 use tollgate_cli::http::{Http, Reply};
 use tollgate_cli::process::Input;
 
-use crate::support::{Lab, METER_HTTP, body, root};
+use crate::support::{Lab, METER_HTTP, body, meter_command, root};
 
 fn sample(path: &str) -> Vec<u8> {
     std::fs::read(root().join("examples").join(path)).unwrap()
@@ -143,4 +143,25 @@ async fn a_guest_cannot_count_what_the_manifest_does_not_declare() {
     lab.hour_passes(&mut host).await;
     assert_eq!(lab.billed("images").await, 0);
     assert_eq!(lab.billed("requests").await, 4);
+}
+
+#[tokio::test]
+async fn a_command_that_traps_has_paid_for_what_it_did() {
+    let lab = Lab::command(&meter_command()).await;
+    let arguments = ["add", "images", "5", "trap"].map(str::to_owned);
+    let ended = lab.host().await.arguments(&arguments).start().unwrap().end().await.unwrap();
+    assert_eq!(ended.code, Some(79), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "done\n");
+    assert_eq!(lab.billed("images").await, 5);
+}
+
+#[tokio::test]
+async fn a_command_ends_with_its_own_code_once_its_usage_is_accepted() {
+    let lab = Lab::command(&meter_command()).await;
+    let arguments = ["tagged", "images", "3", "team=red", "exit", "1"].map(str::to_owned);
+    let ended = lab.host().await.arguments(&arguments).start().unwrap().end().await.unwrap();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let records = lab.records("images").await;
+    assert_eq!((records.len(), records[0].quantity), (1, 3));
+    assert_eq!(records[0].allocations[0].tags, [("team".to_owned(), "red".to_owned())]);
 }

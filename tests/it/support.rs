@@ -13,13 +13,13 @@ use tollgate_cli::product::Product;
 use tollgate_cli::service::Service;
 
 /// An hour, and the twenty minutes within which a finished hour is sent, and one more.
-pub const HOUR_AND_SENT_S: u64 = 3600 + 21 * 60;
+pub(crate) const HOUR_AND_SENT_S: u64 = 3600 + 21 * 60;
 
 /// The product code of products that tests write themselves.
-pub const CODE: &str = "code-of-the-test";
+pub(crate) const CODE: &str = "code-of-the-test";
 
 /// A product of guests that do what a test asks, under a custom listing.
-pub const METER_HTTP: &str = r#"
+pub(crate) const METER_HTTP: &str = r#"
 [product]
 name = "guest"
 version = "1.0.0"
@@ -51,22 +51,22 @@ route = "/"
 "#;
 
 /// The same as a command.
-pub fn meter_command() -> String {
+pub(crate) fn meter_command() -> String {
     METER_HTTP
         .replace("run = \"http\"\nroute = \"/\"", "run = \"command\"")
         .replace("[[dimension]]\nkey = \"requests\"\nfrom = \"host:requests\"\n", "")
 }
 
 /// An emulator, a folder and a product in it.
-pub struct Lab {
-    pub service: Service,
-    pub product: Product,
-    pub folder: TempDir,
+pub(crate) struct Lab {
+    pub(crate) service: Service,
+    pub(crate) product: Product,
+    pub(crate) folder: TempDir,
 }
 
 impl Lab {
     /// One of the examples, on sale and subscribed.
-    pub async fn example(name: &str) -> Self {
+    pub(crate) async fn example(name: &str) -> Self {
         let original = example(name).await;
         let folder = TempDir::new().unwrap();
         let product = original.stage(&folder.path().join("product"), |manifest| manifest).unwrap();
@@ -74,12 +74,12 @@ impl Lab {
     }
 
     /// The guest `meter-http` under this manifest, on sale and subscribed.
-    pub async fn http(manifest: &str) -> Self {
+    pub(crate) async fn http(manifest: &str) -> Self {
         Self::guest("meter_http.wasm", manifest).await
     }
 
     /// The guest `meter-command` under this manifest, on sale and subscribed.
-    pub async fn command(manifest: &str) -> Self {
+    pub(crate) async fn command(manifest: &str) -> Self {
         Self::guest("meter-command.wasm", manifest).await
     }
 
@@ -99,28 +99,28 @@ impl Lab {
         Self { service, product, folder }
     }
 
-    pub fn control(&self) -> &Control {
+    pub(crate) fn control(&self) -> &Control {
         &self.service.control
     }
 
     /// A host in a new task.
-    pub async fn host(&self) -> HostCommand {
+    pub(crate) async fn host(&self) -> HostCommand {
         let task = self.control().task("ecs").await.unwrap();
         host_command(&self.service, &task, &self.product.folder, &self.ledger())
     }
 
-    pub fn ledger(&self) -> PathBuf {
+    pub(crate) fn ledger(&self) -> PathBuf {
         self.folder.path().join("ledger")
     }
 
     /// Lets an hour pass and waits until all that was counted in it is accepted.
-    pub async fn hour_passes(&self, host: &mut Host) {
+    pub(crate) async fn hour_passes(&self, host: &mut Host) {
         self.control().advance(HOUR_AND_SENT_S).await.unwrap();
         host.settled(self.control()).await.unwrap();
     }
 
     /// Accepted records of what is sold, by dimension and hour.
-    pub async fn records(&self, dimension: &str) -> Vec<Record> {
+    pub(crate) async fn records(&self, dimension: &str) -> Vec<Record> {
         let mut records = self.control().truth().await.unwrap().records;
         records.retain(|record| record.dimension == dimension);
         records.sort_by(|a, b| a.hour.cmp(&b.hour));
@@ -128,12 +128,12 @@ impl Lab {
     }
 
     /// What AWS would bill of a dimension.
-    pub async fn billed(&self, dimension: &str) -> u64 {
+    pub(crate) async fn billed(&self, dimension: &str) -> u64 {
         self.control().truth().await.unwrap().billed.get(dimension).copied().unwrap_or(0)
     }
 }
 
-pub fn host_command(
+pub(crate) fn host_command(
     service: &Service,
     task: &tollgate_cli::control::Task,
     product: &Path,
@@ -143,15 +143,15 @@ pub fn host_command(
 }
 
 /// The binary under test.
-pub const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
+pub(crate) const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
 
 /// The root of the repository.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// Writes a product whose component is `guest.wasm`.
-pub fn write_product(folder: &Path, manifest: &str, component: &[u8]) {
+pub(crate) fn write_product(folder: &Path, manifest: &str, component: &[u8]) {
     let product = folder.join("product");
     std::fs::create_dir_all(&product).unwrap();
     std::fs::write(product.join("product.toml"), manifest).unwrap();
@@ -165,7 +165,7 @@ async fn into_the_hour(control: &Control) {
 }
 
 /// An example, built.
-pub async fn example(name: &str) -> Product {
+pub(crate) async fn example(name: &str) -> Product {
     static BUILT: [(&str, OnceCell<()>); 3] = [
         ("thumbnails", OnceCell::const_new()),
         ("log-report", OnceCell::const_new()),
@@ -178,7 +178,7 @@ pub async fn example(name: &str) -> Product {
 }
 
 /// A guest of the test suite, built.
-pub async fn guest(component: &str) -> PathBuf {
+pub(crate) async fn guest(component: &str) -> PathBuf {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let sources = ["meter_http.wasm", "meter-command.wasm"].map(|file| place.join(file));
@@ -187,24 +187,26 @@ pub async fn guest(component: &str) -> PathBuf {
 }
 
 /// What the operator reads: the lines that are not logs, with what differs from run to run replaced.
-pub fn operator_sees(ended: &Ended, lab: &Path) -> String {
+pub(crate) fn operator_sees(ended: &Ended, lab: &Path) -> String {
     let code = ended.code.map_or_else(|| "a signal".into(), |code| code.to_string());
     let words: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with('{')).collect();
     let words = words.join("\n").replace(&lab.display().to_string(), "[folder]");
     format!("{}\n[exit {code}]", without_numbers(&words))
 }
 
-/// Ports, process ids and the like are long numbers; the rest stays.
+/// Ports and process ids are long numbers, tasks long hexadecimal ones; the rest stays.
 fn without_numbers(text: &str) -> String {
     let mut out = String::new();
-    let mut digits = String::new();
+    let mut word = String::new();
     for character in text.chars().chain(['\0']) {
-        if character.is_ascii_digit() {
-            digits.push(character);
+        if character.is_ascii_alphanumeric() {
+            word.push(character);
             continue;
         }
-        out.push_str(if digits.len() > 3 { "[n]" } else { &digits });
-        digits.clear();
+        let number = word.len() > 3 && word.chars().all(|digit| digit.is_ascii_digit());
+        let id = word.len() > 20 && word.chars().all(|digit| digit.is_ascii_hexdigit());
+        out.push_str(if number || id { "[n]" } else { &word });
+        word.clear();
         if character != '\0' {
             out.push(character);
         }
@@ -213,7 +215,7 @@ fn without_numbers(text: &str) -> String {
 }
 
 /// The body of a good response.
-pub fn body(reply: Result<Reply, tollgate_cli::http::NoReply>) -> String {
+pub(crate) fn body(reply: Result<Reply, tollgate_cli::http::NoReply>) -> String {
     let reply = reply.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.text()
