@@ -211,6 +211,9 @@ mod tests {
             call(json!({ "UsageDimension": "images", "UsageQuantity": 12 }), None, Some("a1")),
             call(json!({ "ProductCode": "code" }), Some("CustomerNotEntitledException"), None),
         ];
-        insta::assert_snapshot!(lines.iter().map(call_line).collect::<Vec<_>>().join("\n"), @r"");
+        insta::assert_snapshot!(lines.iter().map(call_line).collect::<Vec<_>>().join("\n"), @r"
+        15:05:00  MeterUsage    images 12                accepted, record a1
+        15:05:00  RegisterUsage code                     CustomerNotEntitledException
+        ");
     }
 }
