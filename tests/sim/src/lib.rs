@@ -1,0 +1,65 @@
+//! Whole days of many pods, made from a seed: the metering engine against disks, networks and clocks that fail.
+//!
+//! The engine is the real one. Around it are a driver that does what the host's meter does, a disk, a model of AWS, and an
+//! oracle that only adds. Absent on purpose: the host, the emulator, threads, real time.
+
+mod aws;
+mod bug;
+mod check;
+mod driver;
+mod faults;
+mod mishap;
+mod network;
+mod oracle;
+mod plant;
+mod pod;
+mod random;
+mod report;
+mod shape;
+mod shrink;
+mod store;
+mod trace;
+mod world;
+
+pub use bug::Bug;
+pub use faults::{Changes, Fault};
+pub use report::Report;
+pub use shape::Size;
+pub use shrink::{Shrunk, shrink};
+
+/// What all runs of a batch have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Setup {
+    /// How long a run is.
+    pub size: Size,
+    /// The mistake that is planted.
+    pub bug: Option<Bug>,
+    /// Whether a story is written.
+    pub story: bool,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// Equal for equal runs.
+    pub hash: u64,
+    /// Points at which a process could have been made to crash.
+    pub steps: u64,
+    /// Commits of guests.
+    pub uses: u64,
+    /// The faults that struck, each with the number of its occurrence.
+    pub struck: Vec<(Fault, u64)>,
+    /// What was wrong first. None: nothing.
+    pub failure: Option<String>,
+    /// What was exercised.
+    pub report: Report,
+    /// What happened, if it was asked for.
+    pub story: Option<String>,
+}
+
+/// Runs a seed.
+pub fn run(seed: u64, setup: &Setup, changes: &Changes) -> Outcome {
+    world::World::new(seed, setup, changes).run()
+}

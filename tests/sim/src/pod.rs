@@ -1,0 +1,96 @@
+//! A pod: its machine's clocks, its disk, and at most one process of the host in it.
+
+use tollgate_metering::{Ledger, Now, Phase, Policy, Trust};
+
+use crate::store::Disk;
+
+/// Boot clocks count from here.
+const BOOTED: u64 = 1_795_000_000;
+
+/// What a buyer's cluster runs.
+#[derive(Debug)]
+pub(crate) struct Pod {
+    /// Whom AWS sees, by number.
+    pub(crate) identity: u32,
+    /// Processes that this identity has had.
+    pub(crate) starts: u32,
+    /// Which ledger is on the disk, by number.
+    pub(crate) lineage: usize,
+    pub(crate) disk: Disk,
+    /// The wall clock is wrong by this much, in seconds.
+    pub(crate) offset: i64,
+    /// The wall clock stands still at this.
+    pub(crate) frozen: Option<u64>,
+    pub(crate) paused_until: u64,
+    pub(crate) listing: usize,
+    pub(crate) pers: Vec<u64>,
+    pub(crate) policy: Policy,
+    pub(crate) process: Option<Process>,
+    /// Numbers processes, so that what was meant for an earlier one is not taken for a later.
+    pub(crate) serial: u32,
+    /// What the last process knew when it ended, if that must be what the disk says.
+    pub(crate) last: Option<Ledger>,
+    /// When the disk was last written, and since when there was no silence of over an hour: true time.
+    pub(crate) written_at: u64,
+    pub(crate) unbroken_since: u64,
+    /// A start is due.
+    pub(crate) starting: bool,
+}
+
+/// A process of the host.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) ledger: Ledger,
+    pub(crate) trust: Trust,
+    pub(crate) phase: Phase,
+    pub(crate) stage: Stage,
+    /// True time of its start.
+    pub(crate) began: u64,
+    /// The wall clock was right then.
+    pub(crate) began_right: bool,
+    /// Requests under way.
+    pub(crate) in_flight: usize,
+    /// Numbers wakes: only the latest counts.
+    pub(crate) wake: u32,
+    /// The wall time it sleeps until.
+    pub(crate) sleeps_until: u64,
+    /// New work is refused because delivery is too late.
+    pub(crate) stopped: bool,
+}
+
+/// How far a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Asks for entitlement, and gives up at this instant.
+    Asking { until: u64, tries: u32 },
+    /// Takes usage.
+    Serving,
+}
+
+impl Pod {
+    pub(crate) fn wall(&self, now: u64) -> u64 {
+        self.frozen.unwrap_or_else(|| now.saturating_add_signed(self.offset))
+    }
+
+    pub(crate) fn boot(now: u64) -> u64 {
+        now - BOOTED
+    }
+
+    pub(crate) fn identity_name(&self) -> String {
+        format!("task-{}", self.identity)
+    }
+
+    /// The time that the process trusts.
+    pub(crate) fn trusted(&mut self, now: u64, believes_clock: bool) -> Now {
+        let (wall, boot) = (self.wall(now), Self::boot(now));
+        let Some(process) = self.process.as_mut().filter(|_| !believes_clock) else {
+            return Now { s: wall, confirmed: true };
+        };
+        process.trust.now(wall, boot)
+    }
+
+    /// The dimension's number.
+    pub(crate) fn dimension(key: &str) -> usize {
+        crate::shape::DIMENSIONS.iter().position(|known| *known == key).unwrap_or(crate::shape::START)
+    }
+}
