@@ -57,8 +57,8 @@ async fn figures() -> Result<Vec<Figures>> {
 async fn tollgate(product: &Product) -> Result<Figures> {
     let service = Service::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     product.announce(&service.control).await?;
-    for code in product.sold() {
-        service.control.subscribe(&code, true).await?;
+    for listing in &product.manifest.listings {
+        service.control.subscribe(&listing.product_code, true).await?;
     }
     let scratch = tempfile::tempdir_in(root().join("benches")).expect("a folder for the ledger, on a disk");
     let task: Task = service.control.task("ecs").await?;

@@ -217,7 +217,10 @@ impl Stage {
             let Tally { dimension, per, recorded, remainder, .. } = tally;
             story.fact(
                 exact,
-                format!("{dimension}: {recorded} pixels are written, {remainder} of them wait for a whole {per}"),
+                format!(
+                    "{dimension}: {recorded} pixels are written, {remainder} of them wait for a whole {per} \
+                     (a million here, a thousand million in the example: the demo's pictures are small)"
+                ),
             );
         }
         let holds = !rows.is_empty() && rows.iter().all(Row::holds);

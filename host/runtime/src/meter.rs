@@ -7,6 +7,7 @@
 //! Absent on purpose: time, hours, prices, storage, AWS. A unit counted here has no hour yet; the keeper books it.
 
 mod counters;
+mod names;
 mod tags;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -208,6 +209,7 @@ pub fn open(dimensions: Vec<Dimension>, granted: Granted) -> (Meter, Desk) {
         stopped: AtomicBool::new(false),
         standing: RwLock::new(Standing { state: State::Good, since: granted.since }),
         tags: tags::Interner::default(),
+        unknown: names::Unknown::default(),
         dimensions,
         granted,
     });
@@ -228,12 +230,6 @@ impl Meter {
     /// Counters for one new instance of the component with this number.
     pub fn instance(&self, component: u32) -> Counters {
         Counters::new(self.shared.clone(), self.commits.clone(), component)
-    }
-
-    /// The number of a dimension that guests may add to. `None`: no such key, or the host measures it.
-    pub fn dimension(&self, key: &str) -> Option<u32> {
-        let position = self.shared.dimensions.iter().position(|d| d.key == key && d.source == Source::Guest)?;
-        u32::try_from(position).ok()
     }
 
     /// What was granted at start.
@@ -339,6 +335,7 @@ struct Shared {
     stopped: AtomicBool,
     standing: RwLock<Standing>,
     tags: tags::Interner,
+    unknown: names::Unknown,
 }
 
 impl Shared {

@@ -152,7 +152,7 @@ impl ManifestErrors {
     /// The operator's words.
     pub fn exit(&self) -> Exit {
         let count = self.0.len();
-        let next = "the vendor corrects product.toml (tollgate check shows the same) and builds the image again";
+        let next = "the vendor corrects product.toml (tollgate dev shows the same) and builds the image again";
         Exit::new(Why::Product, self.to_string(), format!("{count} mistake(s) in the product's manifest"), next)
     }
 }
