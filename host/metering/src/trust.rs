@@ -55,7 +55,10 @@ impl Trust {
 
     /// AWS said what time it is, in an answer to what was sent when the wall clock said `sent`.
     pub fn date(&mut self, sent: u64, wall: u64, boot: u64, date: u64) {
-        let fits = sent <= date.saturating_add(AWS_TOLERANCE_S) && date <= wall.saturating_add(AWS_TOLERANCE_S);
+        let between = sent <= date.saturating_add(AWS_TOLERANCE_S) && date <= wall.saturating_add(AWS_TOLERANCE_S);
+        // The answer may have waited for us, as in a paused container; or the clock jumped while it was on its way.
+        let near = wall <= date.saturating_add(AWS_TOLERANCE_S);
+        let fits = between && (near || wall <= self.expected(boot).saturating_add(TOLERANCE_S));
         let believed = if fits { wall } else { date };
         self.anchor(believed, boot);
         self.confirmed = true;

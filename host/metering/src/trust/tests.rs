@@ -36,6 +36,20 @@ fn a_jump_ahead_that_aws_contradicts_stays_unbelieved() {
 }
 
 #[test]
+fn a_jump_ahead_while_an_answer_is_on_its_way_is_not_confirmed_by_it() {
+    let mut trust = Trust::new(1_000_000, 0, None);
+    trust.date(1_000_000, 1_086_402, 2, 1_000_001);
+    assert_eq!(look(&mut trust, 1_086_403, 3), "1000002 unconfirmed");
+}
+
+#[test]
+fn an_answer_that_waited_for_a_paused_process_still_confirms_the_time() {
+    let mut trust = Trust::new(1_000_000, 0, None);
+    trust.date(1_000_000, 1_020_000, 20_000, 1_000_001);
+    assert_eq!(look(&mut trust, 1_020_001, 20_001), "1020001");
+}
+
+#[test]
 fn a_jump_ahead_that_is_taken_back_leaves_no_trace_in_time() {
     let mut trust = Trust::new(1_000_000, 0, None);
     look(&mut trust, 1_086_400, 10);
