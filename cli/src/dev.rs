@@ -29,6 +29,7 @@ const READY: &str = "ready";
 pub async fn run(arguments: Dev) -> Result<()> {
     let product = Product::read(&arguments.folder)?;
     interrupt::or(product.build()).await?;
+    let stop = interrupt::wish()?;
     let service = Service::start(([127, 0, 0, 1], 0).into()).await?;
     product.announce(&service.control).await?;
     for listing in &product.manifest.listings {
@@ -48,7 +49,7 @@ pub async fn run(arguments: Dev) -> Result<()> {
         service.control.origin()
     ));
     words::detail("ctrl-c stops: the host seals the running hour and sends it");
-    session.follow().await?;
+    session.follow(stop).await?;
     let ended = session.finish().await?;
     service.stop().await;
     match ended.code {
@@ -88,12 +89,12 @@ struct Session {
 
 impl Session {
     /// Shows what the host says and what the emulator is asked, until the host ends or the user wants to stop.
-    async fn follow(&mut self) -> Result<()> {
-        let mut stop = std::pin::pin!(interrupt::wait());
+    async fn follow(&mut self, stop: impl Future<Output = ()>) -> Result<()> {
+        let mut stop = std::pin::pin!(stop);
         let mut calls = Box::pin(new_calls(self.control.clone(), self.calls_seen));
         loop {
             tokio::select! {
-                stopped = &mut stop => return stopped,
+                () = &mut stop => return Ok(()),
                 line = self.process.watch(self.lines_seen, any_line) => match line? {
                     Some((line, next)) => {
                         self.lines_seen = next;

@@ -14,6 +14,7 @@ use crate::words;
 /// # Errors
 /// A product cannot be read, or the address cannot be listened on.
 pub async fn run(arguments: Emulator) -> Result<()> {
+    let stop = interrupt::wish()?;
     let products = arguments.products.iter().map(|folder| Product::read(folder)).collect::<Result<Vec<_>>>()?;
     let service = Service::start(arguments.listen).await?;
     for product in &products {
@@ -32,7 +33,7 @@ pub async fn run(arguments: Emulator) -> Result<()> {
     words::detail(&format!(
         "control: {origin}/_tollgate/{{clock,subscriptions,products,keys,tasks,calls,truth,faults}}"
     ));
-    interrupt::wait().await?;
+    stop.await;
     service.stop().await;
     words::say("stopped");
     Ok(())
