@@ -1,6 +1,6 @@
 //! The metering engine: pure decisions about what is recorded, sealed, sent and settled.
 //!
-//! The state ([`Ledger`]) is a fold over [`Record`]s and [`Used`] sums. [`plan`] says what is due, [`Ledger::answer`] what a
+//! The state ([`Ledger`]) is a fold over [`Record`]s and [`Used`] sums. [`plan()`] says what is due, [`Ledger::answer`] what a
 //! reply means; both only return records for somebody else to write. Time is unix seconds and an argument, and so are the
 //! identity and randomness.
 //!

@@ -1,7 +1,7 @@
 //! Serves http components over HTTP/1.1 and HTTP/2 without TLS.
 //!
 //! Each request gets its own instance. Nothing of a response leaves before the usage counted until then is on disk
-//! ([`hold`]). Absent on purpose: TLS, compression, static files, health checks; those belong to the load balancer and
+//! (`hold`). Absent on purpose: TLS, compression, static files, health checks; those belong to the load balancer and
 //! to the admin port.
 
 mod arriving;
