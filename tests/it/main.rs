@@ -7,6 +7,7 @@
 
 mod support;
 
+mod compat;
 mod entitlement;
 mod metering;
 

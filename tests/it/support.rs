@@ -84,8 +84,13 @@ impl Lab {
     }
 
     async fn guest(component: &str, manifest: &str) -> Self {
+        Self::with(&std::fs::read(guest(component).await).unwrap(), manifest).await
+    }
+
+    /// Any component under this manifest, on sale and subscribed.
+    pub(crate) async fn with(component: &[u8], manifest: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        write_product(folder.path(), manifest, &std::fs::read(guest(component).await).unwrap());
+        write_product(folder.path(), manifest, component);
         Self::of(Product::read(&folder.path().join("product")).unwrap(), folder).await
     }
 
