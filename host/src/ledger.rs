@@ -15,6 +15,7 @@ mod folder;
 #[cfg(test)]
 pub(crate) mod memory;
 mod sqlite;
+mod witness;
 mod writer;
 
 pub use sqlite::Sqlite;
@@ -34,7 +35,7 @@ pub struct Batch {
 pub struct Loaded {
     /// The sums of usage.
     pub used: Vec<Used>,
-    /// All transitions since the ledger was created.
+    /// All transitions since the last checkpoint, which they begin with; without one, since the ledger was created.
     pub records: Vec<Record>,
 }
 
@@ -51,6 +52,13 @@ pub trait Store: Send + 'static {
     /// # Errors
     /// What failed. Whether the batch is on disk is then unknown; the process has to end.
     fn commit(&mut self, batch: &Batch) -> Result<(), String>;
+
+    /// Puts the entries of [`Ledger::checkpoint`] in place of all entries so far, and takes out the usage of the slots
+    /// that they do not name. All of it or nothing.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    fn compact(&mut self, checkpoint: &[Record]) -> Result<(), String>;
 }
 
 /// A ledger that this process holds.
@@ -124,9 +132,10 @@ pub fn open(volume: &Path, identity: &str) -> Result<Opened, OpenError> {
     let mut folder = folder::Folder::take(volume, identity)?;
     let path = folder.database();
     let damaged = |problem: String| OpenError::Damaged { path: path.clone(), problem };
-    let mut store = Sqlite::open(&path, folder.begun())?;
+    let store = Sqlite::open(&path, folder.begun())?;
+    let mut store = store.watched(folder.witnessed(), folder.witness()?);
     let ledger = store.load().and_then(fold).map_err(damaged)?;
-    folder.begin()?;
+    folder.begin(&store.head())?;
     let others = folder::others(volume, identity);
     Ok(Opened { ledger, writer: Writer::new(store, folder), others })
 }
@@ -148,5 +157,7 @@ pub fn fold(loaded: Loaded) -> Result<Ledger, String> {
     if ledger.balanced() { Ok(ledger) } else { Err("recorded usage and what became of it differ".to_owned()) }
 }
 
+#[cfg(test)]
+mod size;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,10 @@
 //! environment, argument or file. They are values ([`app::Surroundings`]) that only code which
 //! composes this library can give.
 
+// The workload of `benches/ledger` is also a test of this crate.
+#[cfg(test)]
+extern crate self as tollgate_host;
+
 pub mod admin;
 pub mod app;
 pub mod clock;

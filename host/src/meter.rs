@@ -151,7 +151,10 @@ impl<M: Marketplace> Keeper<M> {
     async fn write(&mut self, used: Vec<Used>, records: Vec<Record>) -> Result<(), Poisoned> {
         let refused = used.iter().find_map(|used| self.ledger.admit_used(used).err());
         let mut ahead = None;
-        for record in &records {
+        if let [record] = records.as_slice() {
+            self.ledger.admit(record).map_err(|refusal| Poisoned(format!("{refusal}: {}", record.to_text())))?;
+        }
+        for record in records.iter().filter(|_| records.len() > 1) {
             // Records of one batch may build on each other, so each is checked against those before it.
             let state = ahead.get_or_insert_with(|| self.ledger.clone());
             state.admit(record).map_err(|refusal| Poisoned(format!("{refusal}: {}", record.to_text())))?;
@@ -163,6 +166,17 @@ impl<M: Marketplace> Keeper<M> {
         self.writer.commit(Batch { used: used.clone(), records: records.clone() }).await?;
         used.iter().for_each(|used| self.ledger.apply_used(used));
         records.iter().for_each(|record| self.ledger.apply(record));
+        Ok(())
+    }
+
+    /// Once a day: folds all entries into a checkpoint.
+    async fn compact(&mut self) -> Result<(), Poisoned> {
+        if self.ledger.checkpoint_due() {
+            let (records, after) = self.ledger.checkpoint();
+            tracing::info!(entries = records.len(), "folding the ledger into a checkpoint");
+            self.writer.compact(records).await?;
+            self.ledger = after;
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 mod admit;
 mod balance;
+mod checkpoint;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -16,6 +17,7 @@ use crate::units::{Buckets, Tags};
 
 pub use admit::Refusal;
 pub use balance::Balance;
+pub use checkpoint::Checkpoint;
 
 /// Slots that are over are summed up and forgotten after this many hours.
 const HOURS_KEPT: u32 = 48;
@@ -44,6 +46,8 @@ pub struct Ledger {
     continuous_since: u64,
     /// The identity of the newest accepted record.
     accepted_under: Option<String>,
+    /// The newest hour when entries were last folded into a checkpoint; at first that of the creation.
+    compacted: Hour,
 }
 
 /// The question for entitlement of one hour.
@@ -176,6 +180,14 @@ impl Ledger {
                 self.id = *ledger;
                 self.alive_at = *at;
                 self.continuous_since = *at;
+                self.compacted = Hour::of(*at);
+            }
+            Record::Checkpoint(checkpoint) => self.restore(checkpoint),
+            Record::Past { listing, dimension, balance } => {
+                self.past.entry((listing.clone(), dimension.clone())).or_default().add(balance);
+            }
+            Record::Kept { slot: id, state } => {
+                self.slots.entry(id.clone()).or_insert_with(|| Slot::new(state.per)).restore(state);
             }
             Record::Started { at, identity, boot, first_hour_taken } => {
                 self.started(*at, identity, *boot, *first_hour_taken);
@@ -235,7 +247,7 @@ impl Ledger {
         }
         self.alive_at = self.alive_at.max(at);
         self.newest = self.newest.max(Hour::of(at));
-        let kept = Hour(self.newest.0.saturating_sub(HOURS_KEPT));
+        let kept = self.kept_from();
         let past = &mut self.past;
         self.slots.retain(|id, slot| {
             let forget = id.hour < kept && slot.life.over() && slot.remainder.is_empty();
@@ -261,6 +273,12 @@ impl Ledger {
         target.carried_in = target.carried_in.saturating_add(units.total());
         target.last_at = target.last_at.max(to.clamp(at));
         target.open.add_all(units);
+        target.brought.add_all(units);
+    }
+
+    /// The first hour that is not forgotten when it is over.
+    pub(crate) fn kept_from(&self) -> Hour {
+        Hour(self.newest.0.saturating_sub(HOURS_KEPT))
     }
 }
 

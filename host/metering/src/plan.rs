@@ -185,6 +185,11 @@ impl Plan<'_> {
                 batch.push(self.carry_remainder(&from, id.hour, part));
             }
         } else if !self.policy.zero_records {
+            // Old ones come along even so: their hours could never be forgotten otherwise.
+            let kept_from = self.ledger.kept_from();
+            for (from, part) in remainders.into_iter().filter(|(from, _)| from.hour < kept_from) {
+                batch.push(self.carry_remainder(&from, id.hour, part));
+            }
             batch.push(Record::Closed { slot: id.clone(), why: Close::Idle });
             return batch;
         }

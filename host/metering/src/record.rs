@@ -6,10 +6,12 @@
 mod text;
 mod words;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::hour::Hour;
-use crate::slot::{Request, SlotId};
+use crate::ledger::{Balance, Checkpoint};
+use crate::slot::{Request, Slot, SlotId};
 use crate::units::{Buckets, Tags};
 
 pub use text::TextError;
@@ -167,6 +169,24 @@ pub enum Record {
         request: Request,
         /// When.
         at: u64,
+    },
+    /// All entries before it were taken out; it and the entries of the same batch hold what they came to.
+    Checkpoint(Box<Checkpoint>),
+    /// The sums of slots that are over and forgotten.
+    Past {
+        /// The id of the listing.
+        listing: String,
+        /// The key of the dimension.
+        dimension: String,
+        /// Where their units are.
+        balance: Box<Balance>,
+    },
+    /// A slot that is not forgotten, as it was at the checkpoint. Its sums of usage are still kept.
+    Kept {
+        /// Which slot.
+        slot: SlotId,
+        /// Its state.
+        state: Box<Slot>,
     },
 }
 

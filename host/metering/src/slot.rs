@@ -157,6 +157,8 @@ pub struct Slot {
     pub late: u64,
     /// What came from other hours.
     pub carried_in: u64,
+    /// What came from elsewhere, by tag set: the part of `open` that is in no sum of usage.
+    pub brought: Buckets,
     /// What went to other hours.
     pub carried_out: u64,
     /// What was above the largest quantity and was not allowed to move.
@@ -184,6 +186,7 @@ impl Slot {
             recorded: 0,
             late: 0,
             carried_in: 0,
+            brought: Buckets::default(),
             carried_out: 0,
             beyond: 0,
             open: Buckets::default(),

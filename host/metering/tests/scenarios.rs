@@ -58,6 +58,7 @@ scenarios! {
     allocations
     carry
     clock
+    compaction
     crash
     duplicate
     entitlement

@@ -1,17 +1,18 @@
 //! The folder of an identity: `<volume>/<identity>/` with the database and the lock.
 //!
 //! The lock file also remembers that the ledger has begun. A database that is missing or empty afterwards was lost, and
-//! starting empty in its place would forget usage.
+//! starting empty in its place would forget usage. Behind that stands the [`Witness`].
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::OpenError;
+use super::witness::{Head, Witness};
 
 const DATABASE: &str = "ledger.sqlite";
 const LOCK: &str = "lock";
-const BEGUN: &[u8] = b"begun\n";
+const BEGUN: &str = "begun\n";
 /// File systems take names of 255 bytes.
 const NAME_MAX: usize = 200;
 
@@ -21,6 +22,7 @@ pub(super) struct Folder {
     path: PathBuf,
     lock: File,
     begun: bool,
+    witnessed: Option<Head>,
 }
 
 impl Folder {
@@ -37,7 +39,9 @@ impl Folder {
         })?;
         let mut held = Vec::new();
         lock.read_to_end(&mut held).map_err(|error| not_writable(&lock_path, &error))?;
-        Ok(Self { begun: held == BEGUN, path, lock })
+        let held = String::from_utf8_lossy(&held);
+        let line = held.strip_prefix(BEGUN);
+        Ok(Self { begun: line.is_some(), witnessed: line.and_then(Head::read), path, lock })
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -48,13 +52,26 @@ impl Folder {
         self.begun
     }
 
-    /// From now on an empty database is a lost one.
-    pub(super) fn begin(&mut self) -> Result<(), OpenError> {
-        if self.begun {
+    /// What the second place knew of the ledger; none for a new one, and for one of an older version.
+    pub(super) fn witnessed(&self) -> Option<Head> {
+        self.witnessed
+    }
+
+    /// The second place.
+    pub(super) fn witness(&self) -> Result<Witness, OpenError> {
+        let file = self.lock.try_clone().map_err(|error| not_writable(&self.path.join(LOCK), &error))?;
+        Ok(Witness { file, offset: u64::try_from(BEGUN.len()).unwrap_or_default() })
+    }
+
+    /// From now on an empty database is a lost one, and one that ends before `head` has lost entries.
+    pub(super) fn begin(&mut self, head: &Head) -> Result<(), OpenError> {
+        if self.witnessed == Some(*head) {
             return Ok(());
         }
+        let witness = self.witness()?;
         let lock = &mut self.lock;
-        let written = lock.rewind().and_then(|()| lock.write_all(BEGUN)).and_then(|()| lock.sync_all());
+        let written = lock.rewind().and_then(|()| lock.write_all(BEGUN.as_bytes()));
+        let written = written.and_then(|()| witness.note(head)).and_then(|()| lock.sync_all());
         // The names of the new files are durable only with the folder.
         let synced = written.and_then(|()| File::open(&self.path)).and_then(|folder| folder.sync_all());
         synced.map_err(|error| not_writable(&self.path.join(LOCK), &error))?;

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tollgate_metering::{Record, Used};
+
 use super::{Batch, Loaded, Store};
 
 /// Clones share what they hold, so that a test can restart on it.
@@ -25,7 +27,7 @@ impl Memory {
     /// The text of all transitions.
     pub(crate) fn texts(&self) -> Vec<String> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.loaded.records.iter().map(tollgate_metering::Record::to_text).collect()
+        held.loaded.records.iter().map(Record::to_text).collect()
     }
 }
 
@@ -41,6 +43,16 @@ impl Store for Memory {
         }
         held.loaded.used.extend(batch.used.iter().cloned());
         held.loaded.records.extend(batch.records.iter().cloned());
+        Ok(())
+    }
+
+    fn compact(&mut self, checkpoint: &[Record]) -> Result<(), String> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = |used: &Used| {
+            checkpoint.iter().any(|record| matches!(record, Record::Kept { slot, .. } if *slot == used.slot))
+        };
+        held.loaded.used.retain(kept);
+        held.loaded.records = checkpoint.to_vec();
         Ok(())
     }
 }

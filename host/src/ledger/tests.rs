@@ -18,14 +18,15 @@ fn used(units: u64, at: u64) -> Used {
 fn written() -> TempDir {
     let volume = tempfile::tempdir().unwrap();
     let mut folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
-    let mut store = Sqlite::open(&folder.database(), folder.begun()).unwrap();
+    let store = Sqlite::open(&folder.database(), folder.begun()).unwrap();
+    let mut store = store.watched(None, folder.witness().unwrap());
     store.load().unwrap();
+    folder.begin(&store.head()).unwrap();
     let identity = IDENTITY.to_owned();
     let created = Record::Created { at: 7_200, ledger: 5 };
     let started = Record::Started { at: 7_200, identity, boot: 1, first_hour_taken: false };
     store.commit(&Batch { used: Vec::new(), records: vec![created, started] }).unwrap();
     store.commit(&Batch { used: vec![used(3, 7_300), used(4, 7_400)], records: Vec::new() }).unwrap();
-    folder.begin().unwrap();
     volume
 }
 
@@ -76,19 +77,86 @@ fn every_change_by_hand_is_found() {
         "DELETE FROM usage",
         "DELETE FROM recorded",
         "PRAGMA user_version = 9",
+        "UPDATE chain SET first = 2",
+        "DELETE FROM transitions WHERE seq = 2",
+        "DELETE FROM usage; DELETE FROM recorded",
+        "UPDATE usage SET units = units - 1; UPDATE recorded SET units = units - 1",
         "UPDATE usage SET tags = 'team'",
     ];
     let said: Vec<String> = cases.iter().map(|sql| check(&written(), sql)).collect();
     insta::assert_snapshot!(said.join("\n"), @r"
     damaged: entry 2 or one before it was changed: its hash does not fit
     damaged: entry 1 is missing
-    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
-    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
-    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
-    damaged: the counters of recorded usage differ from the usage; hours concerned: 1
+    damaged: the counter of recorded usage differs from the usage: images in hour 2
+    damaged: the counter of recorded usage differs from the usage: images in hour 2
+    damaged: the counter of recorded usage differs from the usage: images in hour 2
+    damaged: the counter of recorded usage differs from the usage: images in hour 2
     damaged: written by another version of the host (schema 9)
+    damaged: entry 2 is missing
+    damaged: entries 2 to 2 are missing: the witness beside the ledger knows of them
+    damaged: usage is missing: the witness beside the ledger knows of 7 more units
+    damaged: usage is missing: the witness beside the ledger knows of 1 more units
     damaged: Conversion error from type Text at index: 3, not a tag set
     ");
+}
+
+#[test]
+fn a_ledger_of_version_1_is_opened_and_becomes_one_of_this_version() {
+    let volume = tempfile::tempdir().unwrap();
+    let path = database(&volume);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path.with_file_name("lock"), b"begun\n").unwrap();
+    Connection::open(&path).unwrap().execute_batch(include_str!("version-1.sql")).unwrap();
+    drop(Sqlite::open(&path, true).unwrap());
+    let opened = open(volume.path(), IDENTITY).unwrap();
+    let (id, slot) = opened.ledger.slots().next().unwrap();
+    assert_eq!((id.hour, slot.recorded, slot.last_at), (Hour(2), 7, 7_400));
+    assert_eq!((opened.ledger.boots(), opened.ledger.identity()), (1, IDENTITY));
+    drop(opened);
+    let migrated = tempfile::tempdir().unwrap();
+    let path = migrated.path().join("ledger.sqlite");
+    Connection::open(&path).unwrap().execute_batch(include_str!("version-1.sql")).unwrap();
+    drop(Sqlite::open(&path, true).unwrap());
+    let version: u32 =
+        Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+}
+
+#[test]
+fn an_older_copy_of_the_database_is_found() {
+    let volume = written();
+    let old = fs::read(database(&volume)).unwrap();
+    let mut folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
+    let mut store = Sqlite::open(&folder.database(), folder.begun()).unwrap();
+    store = store.watched(folder.witnessed(), folder.witness().unwrap());
+    store.load().unwrap();
+    folder.begin(&store.head()).unwrap();
+    store.commit(&Batch { used: Vec::new(), records: vec![Record::Heartbeat { at: 7_500 }] }).unwrap();
+    drop((store, folder));
+    fs::write(database(&volume), old).unwrap();
+    assert_eq!(reason(&volume), "damaged: entries 3 to 3 are missing: the witness beside the ledger knows of them");
+}
+
+#[test]
+fn a_checkpoint_takes_the_place_of_all_entries_and_of_forgotten_usage() {
+    let volume = written();
+    let mut folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
+    let store = Sqlite::open(&folder.database(), folder.begun()).unwrap();
+    let mut store = store.watched(folder.witnessed(), folder.witness().unwrap());
+    let mut ledger = store.load().and_then(fold).unwrap();
+    folder.begin(&store.head()).unwrap();
+    let slot = used(0, 7_300).slot;
+    let closed = [Record::Closed { slot, why: tollgate_metering::Close::Counted }, Record::Heartbeat { at: 360_000 }];
+    closed.iter().for_each(|record| ledger.apply(record));
+    store.commit(&Batch { used: vec![used(5, 360_000)], records: closed.to_vec() }).unwrap();
+    ledger.apply_used(&used(5, 360_000));
+    let (records, after) = ledger.checkpoint();
+    store.compact(&records).unwrap();
+    let loaded = store.load().unwrap();
+    assert_eq!(loaded.used, [used(5, 360_000)]);
+    assert_eq!(loaded.records, records);
+    assert_eq!(fold(loaded).unwrap(), after);
+    assert_eq!(after.balance().recorded, 12);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The faster batches come, the more go into one transaction, so it adapts to the disk without a timer.
 
 use tokio::sync::{mpsc, oneshot};
+use tollgate_metering::Record;
 
 use super::folder::Folder;
 use super::{Batch, Store};
@@ -23,8 +24,14 @@ pub struct Poisoned(pub String);
 
 #[derive(Debug)]
 struct Waiting {
-    batch: Batch,
+    what: What,
     done: oneshot::Sender<Result<(), Poisoned>>,
+}
+
+#[derive(Debug)]
+enum What {
+    Batch(Batch),
+    Checkpoint(Vec<Record>),
 }
 
 impl Writer {
@@ -48,31 +55,56 @@ impl Writer {
     /// # Errors
     /// [`Poisoned`]: this batch or one before it could not be written, and none will be any more.
     pub async fn commit(&self, batch: Batch) -> Result<(), Poisoned> {
+        self.ask(What::Batch(batch)).await
+    }
+
+    /// Returns when the checkpoint stands on disk in place of everything before it.
+    ///
+    /// # Errors
+    /// As for [`Writer::commit`].
+    pub async fn compact(&self, checkpoint: Vec<Record>) -> Result<(), Poisoned> {
+        self.ask(What::Checkpoint(checkpoint)).await
+    }
+
+    async fn ask(&self, what: What) -> Result<(), Poisoned> {
         let gone = || Poisoned("the writer has ended".to_owned());
         let (done, answer) = oneshot::channel();
-        self.batches.send(Waiting { batch, done }).await.map_err(|_| gone())?;
+        self.batches.send(Waiting { what, done }).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
 fn write_all(store: &mut impl Store, waiting: &mut mpsc::Receiver<Waiting>) {
     let mut poisoned: Option<Poisoned> = None;
-    while let Some(first) = waiting.blocking_recv() {
-        let mut together = Batch::default();
-        let mut answers = Vec::new();
-        let mut next = Some(first);
-        while let Some(one) = next {
-            together.used.extend(one.batch.used);
-            together.records.extend(one.batch.records);
-            answers.push(one.done);
-            next = waiting.try_recv().ok();
-        }
-        if poisoned.is_none() {
-            poisoned = store.commit(&together).err().map(Poisoned);
-        }
+    let mut next = None;
+    while let Some(first) = next.take().or_else(|| waiting.blocking_recv()) {
+        let mut answers = vec![first.done];
+        let written = match first.what {
+            What::Checkpoint(checkpoint) => attempt(&mut poisoned, || store.compact(&checkpoint)),
+            What::Batch(mut together) => {
+                while let Ok(one) = waiting.try_recv() {
+                    let What::Batch(batch) = one.what else {
+                        next = Some(one);
+                        break;
+                    };
+                    together.used.extend(batch.used);
+                    together.records.extend(batch.records);
+                    answers.push(one.done);
+                }
+                attempt(&mut poisoned, || store.commit(&together))
+            }
+        };
         for done in answers {
             // Who no longer waits does not need to know.
-            drop(done.send(poisoned.clone().map_or(Ok(()), Err)));
+            drop(done.send(written.clone()));
         }
     }
+}
+
+/// After one error nothing is tried any more.
+fn attempt(poisoned: &mut Option<Poisoned>, write: impl FnOnce() -> Result<(), String>) -> Result<(), Poisoned> {
+    if poisoned.is_none() {
+        *poisoned = write().err().map(Poisoned);
+    }
+    poisoned.clone().map_or(Ok(()), Err)
 }

@@ -130,6 +130,7 @@ impl<M: Marketplace> Keeper<M> {
                 self.write(Vec::new(), records).await?;
                 continue;
             }
+            self.compact().await?;
             sends.truncate(AT_ONCE_MAX.saturating_sub(self.sends.len()));
             if sends.is_empty() {
                 return Ok(());

@@ -81,6 +81,16 @@ impl Ledger {
             Record::Deferred { slot, .. } => ensure(self.get(slot)?.attempts.pending),
             Record::Ended { slot, end, .. } => self.admit_end(self.get(slot)?, end),
             Record::Settled { slot, .. } => ensure(matches!(self.get(slot)?.life, Life::InDoubt | Life::Conflict)),
+            Record::Checkpoint(_) => ensure(self.id == 0 && self.boots == 0),
+            Record::Past { listing, dimension, balance } => {
+                ensure(self.boots > 0 && !self.past.contains_key(&(listing.clone(), dimension.clone())))?;
+                adds_up(balance.holds())
+            }
+            Record::Kept { slot, state } => {
+                ensure(self.boots > 0)?;
+                let new = Slot::new(state.per);
+                adds_up(self.slots.get(slot).unwrap_or(&new).agrees(state))
+            }
             Record::Asked { slot, request, .. } => {
                 ensure(!self.slots.contains_key(slot))?;
                 adds_up(request.quantity == 0 && slot.hour.clamp(request.timestamp) == request.timestamp)

@@ -2,6 +2,8 @@
 //!
 //! A word and then `name=value` in a fixed order. Reading is strict, so that one record has exactly one text.
 
+mod state;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -69,6 +71,11 @@ impl Record {
             Self::Asked { slot, identity, request, at } => {
                 Line::new("asked").slot(slot).text("identity", identity).request(request).with("at", at)
             }
+            Self::Checkpoint(checkpoint) => Line::new("checkpoint").checkpoint(checkpoint),
+            Self::Past { listing, dimension, balance } => {
+                Line::new("past").text("listing", listing).text("dimension", dimension).balance(balance)
+            }
+            Self::Kept { slot, state } => Line::new("kept").slot(slot).state(state),
         }
         .0
     }
@@ -180,6 +187,13 @@ impl Fields<'_> {
                 request: self.request()?,
                 at: self.number("at")?,
             },
+            "checkpoint" => Record::Checkpoint(self.checkpoint()?.into()),
+            "past" => Record::Past {
+                listing: self.text("listing")?,
+                dimension: self.text("dimension")?,
+                balance: self.balance()?.into(),
+            },
+            "kept" => Record::Kept { slot: self.slot()?, state: self.state()?.into() },
             _ => return Err(TextError { expected: "a known word" }),
         })
     }

@@ -27,6 +27,7 @@ enum Event {
         arrived: bool,
     },
     Finish,
+    Compact,
 }
 
 /// What happens to a request on its way.
@@ -98,6 +99,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (0_usize..8, fate).prop_map(|(which, fate)| Event::Reply { which, fate }),
         1 => any::<(bool, bool)>().prop_map(|(new_identity, arrived)| Event::Restart { new_identity, arrived }),
         1 => Just(Event::Finish),
+        1 => Just(Event::Compact),
     ]
 }
 
@@ -128,6 +130,7 @@ fn check(events: &[Event], carry: bool, zero_records: bool) -> (World, Service) 
                 identity += u32::from(*new_identity);
                 world.run(&format!("start task-{identity}"));
             }
+            Event::Compact => drop(world.run("compact")),
             Event::Finish => {
                 world.run("finish");
                 world.run(&format!("start task-{identity}"));

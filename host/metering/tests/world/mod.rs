@@ -54,6 +54,7 @@ impl World {
             ["use", dimension, units, tags @ ..] => self.use_units(dimension, units.parse().unwrap(), tags),
             ["plan"] => self.plan(),
             ["beat"] => self.beat(),
+            ["compact"] => self.compact(),
             ["finish"] => {
                 self.phase = Phase::Ending;
                 self.plan()
@@ -73,7 +74,7 @@ impl World {
             _ => panic!("no such command: {command}"),
         };
         assert!(self.ledger.balanced(), "{:#?}", self.ledger);
-        if matches!(words.first(), Some(&("start" | "show"))) {
+        if matches!(words.first(), Some(&("start" | "show" | "compact"))) {
             self.read_back();
         }
         lines
@@ -154,6 +155,17 @@ impl World {
             at += 1_800;
         }
         Vec::new()
+    }
+
+    /// Folds all entries into a checkpoint, as a store does once a day, and forgets the usage of forgotten hours.
+    fn compact(&mut self) -> Vec<String> {
+        let due = if self.ledger.checkpoint_due() { "due" } else { "not due" };
+        let (records, after) = self.ledger.checkpoint();
+        let before = self.records.len();
+        self.records = records.iter().map(Record::to_text).collect();
+        self.used.retain(|used| after.slot(&used.slot).is_some());
+        self.ledger = after;
+        vec![format!("{due}: {before} entries become {}", self.records.len())]
     }
 
     /// Until nothing is left to write, then lets every try begin.

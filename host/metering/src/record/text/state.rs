@@ -1,0 +1,154 @@
+//! Text of the entries of a checkpoint.
+
+use alloc::string::{String, ToString};
+
+use super::{Fields, Line, TextError, buckets};
+use crate::hour::Hour;
+use crate::ledger::{Balance, Checkpoint};
+use crate::slot::{Attempts, Life, Slot};
+use crate::units::Buckets;
+
+impl Line {
+    pub(super) fn checkpoint(self, checkpoint: &Checkpoint) -> Self {
+        let taken_through = checkpoint.taken_through.map(|hour| hour.to_string()).unwrap_or_default();
+        self.with("ledger", &checkpoint.ledger)
+            .text("identity", &checkpoint.identity)
+            .with("boots", &checkpoint.boots)
+            .with("started_at", &checkpoint.started_at)
+            .with("alive_at", &checkpoint.alive_at)
+            .with("continuous_since", &checkpoint.continuous_since)
+            .with("newest", &checkpoint.newest)
+            .with("taken_through", &taken_through)
+            .text("accepted_under", checkpoint.accepted_under.as_deref().unwrap_or_default())
+    }
+
+    /// A slot that is forgotten has nothing in any other place.
+    pub(super) fn balance(self, balance: &Balance) -> Self {
+        self.with("recorded", &balance.recorded)
+            .with("carried_in", &balance.carried_in)
+            .with("acked", &balance.acked)
+            .with("counted", &balance.counted)
+            .with("carried_out", &balance.carried_out)
+            .with("expired", &balance.expired)
+            .with("rejected", &balance.rejected)
+    }
+
+    /// What is open is not told: it is what the sums of usage and `brought` come to.
+    pub(super) fn state(self, slot: &Slot) -> Self {
+        let attempts = &slot.attempts;
+        let line = self
+            .with("life", slot.life.name())
+            .text("detail", detail(&slot.life))
+            .with("per", &slot.per)
+            .with("recorded", &slot.recorded)
+            .with("late", &slot.late)
+            .with("carried_in", &slot.carried_in)
+            .with("carried_out", &slot.carried_out)
+            .with("beyond", &slot.beyond)
+            .with("brought", &buckets(&slot.brought))
+            .with("remainder", &buckets(&slot.remainder))
+            .with("last_at", &slot.last_at)
+            .with("attempts", &attempts.count)
+            .with("unknown", &attempts.unknown)
+            .with("pending", &attempts.pending)
+            .text("identity", &attempts.identity)
+            .with("attempted_at", &attempts.at)
+            .with("retry_at", &attempts.retry_at)
+            .text("code", &attempts.code)
+            .with("generation", &slot.generation);
+        match &slot.request {
+            Some(request) => line.request(request),
+            None => line,
+        }
+    }
+}
+
+impl Fields<'_> {
+    pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, TextError> {
+        Ok(Checkpoint {
+            ledger: self.number("ledger")?,
+            identity: self.text("identity")?,
+            boots: self.number("boots")?,
+            started_at: self.number("started_at")?,
+            alive_at: self.number("alive_at")?,
+            continuous_since: self.number("continuous_since")?,
+            newest: Hour(self.number("newest")?),
+            taken_through: match self.raw("taken_through")? {
+                "" => None,
+                hour => Some(Hour(hour.parse().map_err(|_| TextError { expected: "taken_through" })?)),
+            },
+            accepted_under: Some(self.text("accepted_under")?).filter(|identity| !identity.is_empty()),
+        })
+    }
+
+    pub(super) fn balance(&mut self) -> Result<Balance, TextError> {
+        Ok(Balance {
+            recorded: self.number("recorded")?,
+            carried_in: self.number("carried_in")?,
+            acked: self.number("acked")?,
+            counted: self.number("counted")?,
+            carried_out: self.number("carried_out")?,
+            expired: self.number("expired")?,
+            rejected: self.number("rejected")?,
+            ..Balance::default()
+        })
+    }
+
+    pub(super) fn state(&mut self) -> Result<Slot, TextError> {
+        let (word, text) = (String::from(self.raw("life")?), self.text("detail")?);
+        let slot = Slot {
+            life: life(&word, text).ok_or(TextError { expected: "life" })?,
+            per: self.number("per")?,
+            recorded: self.number("recorded")?,
+            late: self.number("late")?,
+            carried_in: self.number("carried_in")?,
+            carried_out: self.number("carried_out")?,
+            beyond: self.number("beyond")?,
+            brought: self.buckets("brought")?,
+            remainder: self.buckets("remainder")?,
+            last_at: self.number("last_at")?,
+            attempts: Attempts {
+                count: self.number("attempts")?,
+                unknown: self.number("unknown")?,
+                pending: self.number("pending")?,
+                identity: self.text("identity")?,
+                at: self.number("attempted_at")?,
+                retry_at: self.number("retry_at")?,
+                code: self.text("code")?,
+            },
+            generation: self.number("generation")?,
+            open: Buckets::default(),
+            request: None,
+        };
+        // The last fields are there if the request was written at all.
+        let request = if slot.generation > 0 { Some(self.request()?) } else { None };
+        Ok(Slot { request, ..slot })
+    }
+}
+
+fn detail(life: &Life) -> &str {
+    match life {
+        Life::Acked { record_id } => record_id,
+        Life::Rejected { code } => code,
+        _ => "",
+    }
+}
+
+fn life(word: &str, detail: String) -> Option<Life> {
+    let plain = [
+        Life::Open,
+        Life::Counted,
+        Life::Idle,
+        Life::Sealed,
+        Life::Attempted,
+        Life::Conflict,
+        Life::Expired,
+        Life::InDoubt,
+        Life::Moved,
+    ];
+    match word {
+        "acked" => Some(Life::Acked { record_id: detail }),
+        "rejected" => Some(Life::Rejected { code: detail }),
+        _ => plain.into_iter().find(|life| life.name() == word),
+    }
+}
