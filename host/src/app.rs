@@ -95,11 +95,14 @@ async fn live(start: &Start) -> Result<Done, Exit> {
             Arc::new(Aws::new(&place, &surroundings.origins, &surroundings.clock).map_err(|e| Exit::internal(&e))?);
         let opened = tokio::task::block_in_place(|| ledger::open(&config.ledger, &place.identity));
         let opened = opened.map_err(|error| error.exit())?;
+        let others = opened.others.clone();
         let options = options(start, &place);
         let keeper = Keeper::start(opened, aws.clone(), surroundings.clock.clone(), options).await;
         let mut keeper = keeper.map_err(|poisoned| ending::poisoned(&poisoned))?;
         let grant = ask(start, &aws, &mut keeper).await?;
         keeper.granted(grant.provisional()).await.map_err(|poisoned| ending::poisoned(&poisoned))?;
+        let others = tokio::task::block_in_place(|| ledger::Other::take_all(&others));
+        keeper.adopt(others).await.map_err(|poisoned| ending::poisoned(&poisoned))?;
         Ok((keeper, grant))
     };
     let (keeper, grant) = tokio::select! {

@@ -14,10 +14,12 @@ mod chain;
 mod folder;
 #[cfg(test)]
 pub(crate) mod memory;
+mod other;
 mod sqlite;
 mod witness;
 mod writer;
 
+pub use other::Other;
 pub use sqlite::Sqlite;
 pub use writer::{Poisoned, Writer};
 
@@ -68,8 +70,7 @@ pub struct Opened {
     pub ledger: Ledger,
     /// Where to write what comes next.
     pub writer: Writer,
-    /// Folders of other identities on the same volume. They are left as they are; their unsent usage is sent when the
-    /// identity they belong to starts again.
+    /// Folders of other identities on the same volume: see [`Other`].
     pub others: Vec<PathBuf>,
 }
 

@@ -15,6 +15,7 @@ use crate::entitlement::system_random;
 use crate::ledger::{Batch, Opened, Poisoned, Writer};
 use crate::marketplace::{Answer, Marketplace, MeterUsage};
 
+mod adopt;
 mod attest;
 mod handle;
 mod limits;
@@ -67,10 +68,7 @@ impl<M: Marketplace> Keeper<M> {
     /// # Errors
     /// The ledger cannot be written.
     pub async fn start(opened: Opened, marketplace: Arc<M>, clock: Clock, options: Options) -> Result<Self, Poisoned> {
-        let Opened { ledger, writer, others } = opened;
-        for folder in others {
-            tracing::warn!(folder = %folder.display(), "a ledger of another task or pod is on this volume; it is left as it is");
-        }
+        let Opened { ledger, writer, others: _ } = opened;
         let fresh = ledger.is_fresh();
         let (wall, boot) = seconds(&clock);
         let mut trust = Trust::new(wall, boot, (!fresh).then(|| ledger.alive_at()));

@@ -4,6 +4,7 @@
 //! write, apply. Usage may be applied before or after the transitions that followed it, so a store can keep it as sums.
 
 mod admit;
+mod adoption;
 mod balance;
 mod checkpoint;
 
@@ -11,11 +12,12 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use crate::hour::{HOUR_S, Hour};
-use crate::record::{Close, End, Part, Record, Used};
+use crate::record::{Close, End, HandedOver, Part, Record, Used};
 use crate::slot::{Attempts, Life, Request, Slot, SlotId};
 use crate::units::{Buckets, Tags};
 
 pub use admit::Refusal;
+pub use adoption::Handing;
 pub use balance::Balance;
 pub use checkpoint::Checkpoint;
 
@@ -48,6 +50,10 @@ pub struct Ledger {
     accepted_under: Option<String>,
     /// The newest hour when entries were last folded into a checkpoint; at first that of the creation.
     compacted: Hour,
+    /// What was handed over, by number. Kept for ever, so that a hand-over that was cut off can be completed.
+    handed_over: BTreeMap<u64, HandedOver>,
+    /// The number of the newest hand-over that was adopted, by the ledger it came from.
+    adopted: BTreeMap<u64, u64>,
 }
 
 /// The question for entitlement of one hour.
@@ -182,6 +188,11 @@ impl Ledger {
                 self.continuous_since = *at;
                 self.compacted = Hour::of(*at);
             }
+            Record::HandedOver(handed) => self.hand_over(handed),
+            Record::Adopted { from, number, slot, per, units, used_at } => {
+                self.adopted.insert(*from, *number);
+                self.adopt(slot, *per, units, *used_at);
+            }
             Record::Checkpoint(checkpoint) => self.restore(checkpoint),
             Record::Past { listing, dimension, balance } => {
                 self.past.entry((listing.clone(), dimension.clone())).or_default().add(balance);
@@ -266,7 +277,7 @@ impl Ledger {
         match part {
             Part::Beyond => source.open.take_all(units),
             Part::Remainder => source.remainder.take_all(units),
-            Part::Request => source.life = Life::Moved,
+            Part::Request | Part::Open => source.life = Life::Moved,
         }
         let per = source.per;
         let target = self.slots.entry(from.at(to)).or_insert_with(|| Slot::new(per));

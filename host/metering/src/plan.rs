@@ -92,7 +92,7 @@ impl Policy {
         SlotId { listing: self.listing.clone(), payer: Payer::Own, dimension: dimension.into(), hour }
     }
 
-    fn per(&self, dimension: &str) -> Option<u64> {
+    pub(crate) fn per(&self, dimension: &str) -> Option<u64> {
         self.dimensions.iter().find(|rate| rate.key == dimension).map(|rate| rate.per)
     }
 }

@@ -170,6 +170,23 @@ pub enum Record {
         /// When.
         at: u64,
     },
+    /// Units go to the ledger of another identity: the first of two entries, durable before the second is written.
+    HandedOver(Box<HandedOver>),
+    /// Units came from the ledger of another identity: the second entry.
+    Adopted {
+        /// The random number of the ledger that handed them over.
+        from: u64,
+        /// The number of the hand-over there: each is adopted once.
+        number: u64,
+        /// Where they are now.
+        slot: SlotId,
+        /// Units per billed unit.
+        per: u64,
+        /// What came.
+        units: Buckets,
+        /// The instant of the last of them, as it is known, unix seconds.
+        used_at: u64,
+    },
     /// All entries before it were taken out; it and the entries of the same batch hold what they came to.
     Checkpoint(Box<Checkpoint>),
     /// The sums of slots that are over and forgotten.
@@ -190,6 +207,25 @@ pub enum Record {
     },
 }
 
+/// Units on their way to the ledger of another identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Counts the hand-overs of this ledger, from 1. With the number of the ledger a name that nothing else has.
+    pub number: u64,
+    /// The random number of the ledger that may adopt them, and no other.
+    pub to: u64,
+    /// Where they were.
+    pub slot: SlotId,
+    /// Which part of the slot.
+    pub part: Part,
+    /// Units per billed unit.
+    pub per: u64,
+    /// What goes.
+    pub units: Buckets,
+    /// The instant of the last of them, unix seconds.
+    pub used_at: u64,
+}
+
 /// Why a slot is closed without a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
@@ -206,8 +242,10 @@ pub enum Part {
     Beyond,
     /// The remainder of a closed slot.
     Remainder,
-    /// The whole request, too old to be sent and certainly never taken.
+    /// The whole request, certainly never taken: too old to be sent, or handed over.
     Request,
+    /// All open units. Only to another ledger.
+    Open,
 }
 
 /// The final outcome of a request.

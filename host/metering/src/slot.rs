@@ -115,6 +115,8 @@ pub enum Life {
     InDoubt,
     /// Certainly never taken, and moved whole to a later hour.
     Moved,
+    /// Certainly never taken, and handed over to the ledger of another identity.
+    HandedOver,
 }
 
 impl Life {
@@ -132,6 +134,7 @@ impl Life {
             Self::Rejected { .. } => "rejected",
             Self::InDoubt => "in_doubt",
             Self::Moved => "moved",
+            Self::HandedOver => "handed_over",
         }
     }
 
@@ -157,6 +160,10 @@ pub struct Slot {
     pub late: u64,
     /// What came from other hours.
     pub carried_in: u64,
+    /// What came from ledgers of other identities.
+    pub adopted: u64,
+    /// What went to ledgers of other identities.
+    pub handed_over: u64,
     /// What came from elsewhere, by tag set: the part of `open` that is in no sum of usage.
     pub brought: Buckets,
     /// What went to other hours.
@@ -186,6 +193,8 @@ impl Slot {
             recorded: 0,
             late: 0,
             carried_in: 0,
+            adopted: 0,
+            handed_over: 0,
             brought: Buckets::default(),
             carried_out: 0,
             beyond: 0,

@@ -55,6 +55,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    adoption
+    adoption_occupied
     allocations
     carry
     clock

@@ -125,16 +125,18 @@ fn usage(registry: &mut Registry, totals: &[Total]) {
     registry.register("usage_turned_away", "Units over the hourly cap, since the process started", turned_away);
 }
 
-fn states(total: &Total) -> [(&'static str, u128); 13] {
+fn states(total: &Total) -> [(&'static str, u128); 15] {
     [
         ("recorded", total.recorded),
         ("carried_in", total.carried_in),
+        ("adopted", total.adopted),
         ("acked", total.acked),
         ("open", total.open),
         ("counted", total.counted),
         ("sealed", total.sealed),
         ("attempted", total.attempted),
         ("carried_out", total.carried_out),
+        ("handed_over", total.handed_over),
         ("in_doubt", total.in_doubt),
         ("conflict", total.conflict),
         ("expired", total.expired),

@@ -13,6 +13,8 @@ use super::witness::{Head, Witness};
 const DATABASE: &str = "ledger.sqlite";
 const LOCK: &str = "lock";
 const BEGUN: &str = "begun\n";
+/// Follows the witness when another identity has adopted all there was.
+const RETIRED: &str = "retired\n";
 /// File systems take names of 255 bytes.
 const NAME_MAX: usize = 200;
 
@@ -23,12 +25,18 @@ pub(super) struct Folder {
     lock: File,
     begun: bool,
     witnessed: Option<Head>,
+    retired: bool,
 }
 
 impl Folder {
     pub(super) fn take(volume: &Path, identity: &str) -> Result<Self, OpenError> {
         let path = volume.join(name(identity));
         std::fs::create_dir_all(&path).map_err(|error| not_writable(&path, &error))?;
+        Self::lock(path)
+    }
+
+    /// A folder that is there, whosever it is.
+    pub(super) fn lock(path: PathBuf) -> Result<Self, OpenError> {
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
         let lock = options.read(true).write(true).create(true).truncate(false).open(&lock_path);
@@ -41,7 +49,12 @@ impl Folder {
         lock.read_to_end(&mut held).map_err(|error| not_writable(&lock_path, &error))?;
         let held = String::from_utf8_lossy(&held);
         let line = held.strip_prefix(BEGUN);
-        Ok(Self { begun: line.is_some(), witnessed: line.and_then(Head::read), path, lock })
+        let (line, rest) = line.map_or((None, ""), |line| match line.split_once('\n') {
+            Some((head, rest)) => (Some(format!("{head}\n")), rest),
+            None => (Some(line.to_owned()), ""),
+        });
+        let witnessed = line.as_deref().and_then(Head::read);
+        Ok(Self { begun: line.is_some(), witnessed, retired: rest == RETIRED, path, lock })
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -65,18 +78,35 @@ impl Folder {
 
     /// From now on an empty database is a lost one, and one that ends before `head` has lost entries.
     pub(super) fn begin(&mut self, head: &Head) -> Result<(), OpenError> {
-        if self.witnessed == Some(*head) {
+        if self.witnessed == Some(*head) && !self.retired {
             return Ok(());
         }
         let witness = self.witness()?;
         let lock = &mut self.lock;
         let written = lock.rewind().and_then(|()| lock.write_all(BEGUN.as_bytes()));
+        let written = written.and_then(|()| lock.set_len(witness.offset));
         let written = written.and_then(|()| witness.note(head)).and_then(|()| lock.sync_all());
         // The names of the new files are durable only with the folder.
         let synced = written.and_then(|()| File::open(&self.path)).and_then(|folder| folder.sync_all());
         synced.map_err(|error| not_writable(&self.path.join(LOCK), &error))?;
         self.begun = true;
         Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// True if nothing is left for others to adopt.
+    pub(super) fn retired(&self) -> bool {
+        self.retired
+    }
+
+    /// From now on nobody has to read the ledger to see that nothing is left. Its own identity may begin again.
+    pub(super) fn retire(&mut self) -> Result<(), OpenError> {
+        let lock = &mut self.lock;
+        let written = lock.seek(std::io::SeekFrom::End(0)).and_then(|_| lock.write_all(RETIRED.as_bytes()));
+        written.map_err(|error| not_writable(&self.path.join(LOCK), &error))
     }
 }
 

@@ -46,7 +46,8 @@ pub struct Row {
     pub dimension: String,
     /// Start of the hour, unix seconds.
     pub hour: u64,
-    /// `open`, `counted`, `idle`, `sealed`, `attempted`, `acked`, `conflict`, `expired`, `rejected`, `in_doubt`, `moved`.
+    /// `open`, `counted`, `idle`, `sealed`, `attempted`, `acked`, `conflict`, `expired`, `rejected`, `in_doubt`, `moved`,
+    /// `handed_over`.
     pub state: &'static str,
     /// Units per billed unit.
     pub per: u64,
@@ -58,6 +59,10 @@ pub struct Row {
     pub carried_in: u64,
     /// Went to other hours.
     pub carried_out: u64,
+    /// Came from ledgers of other identities.
+    pub adopted: u64,
+    /// Went to ledgers of other identities.
+    pub handed_over: u64,
     /// Not yet in a request.
     pub open: u64,
     /// Not enough for a whole billed unit.
@@ -84,12 +89,14 @@ pub struct Total {
     pub dimension: String,
     pub recorded: u128,
     pub carried_in: u128,
+    pub adopted: u128,
     pub acked: u128,
     pub open: u128,
     pub counted: u128,
     pub sealed: u128,
     pub attempted: u128,
     pub carried_out: u128,
+    pub handed_over: u128,
     pub in_doubt: u128,
     pub conflict: u128,
     pub expired: u128,
@@ -150,6 +157,8 @@ fn row(id: &SlotId, slot: &Slot) -> Row {
         late: slot.late,
         carried_in: slot.carried_in,
         carried_out: slot.carried_out,
+        adopted: slot.adopted,
+        handed_over: slot.handed_over,
         open: slot.open.total(),
         remainder: slot.remainder.total(),
         beyond: slot.beyond,
@@ -167,12 +176,14 @@ fn total(listing: String, dimension: String, balance: &Balance, turned_away: u64
         dimension,
         recorded: balance.recorded,
         carried_in: balance.carried_in,
+        adopted: balance.adopted,
         acked: balance.acked,
         open: balance.open,
         counted: balance.counted,
         sealed: balance.sealed,
         attempted: balance.attempted,
         carried_out: balance.carried_out,
+        handed_over: balance.handed_over,
         in_doubt: balance.in_doubt,
         conflict: balance.conflict,
         expired: balance.expired,

@@ -11,6 +11,8 @@ use crate::ledger::memory::Memory;
 use crate::ledger::{Store, fold};
 use crate::marketplace::{AskError as NoSignature, RegisterUsage, Registered};
 
+mod adoption;
+
 /// A marketplace that says what the test wants said, in order, and accepts afterwards.
 #[derive(Debug)]
 struct Scripted {
@@ -67,15 +69,34 @@ impl House {
         let mut store = self.store.clone();
         let ledger = fold(store.load().unwrap()).unwrap();
         let opened = Opened { ledger, writer: Writer::spawn(store, ()), others: Vec::new() };
+        self.keeper_of(opened, "task").await
+    }
+
+    async fn keeper_of(
+        &mut self,
+        opened: Opened,
+        identity: &str,
+    ) -> (Keeper<Scripted>, tokio::sync::mpsc::UnboundedReceiver<MeterUsage>) {
         let (sent, seen) = tokio::sync::mpsc::unbounded_channel();
         let replies = Mutex::new(self.replies.drain(..).collect());
         let marketplace = Arc::new(Scripted { replies, clock: self.clock.clone(), sent });
-        let keeper = Keeper::start(opened, marketplace, self.clock.clone(), options()).await.unwrap();
+        let keeper = Keeper::start(
+            opened,
+            marketplace,
+            self.clock.clone(),
+            Options { identity: identity.to_owned(), ..options() },
+        )
+        .await
+        .unwrap();
         (keeper, seen)
     }
 
     async fn run(&mut self) -> Running {
         let (keeper, sent) = self.keeper().await;
+        Self::serve(keeper, sent)
+    }
+
+    fn serve(keeper: Keeper<Scripted>, sent: tokio::sync::mpsc::UnboundedReceiver<MeterUsage>) -> Running {
         let dimension = |key: &str| desk::Dimension {
             key: key.to_owned(),
             source: desk::Source::Guest,

@@ -63,7 +63,7 @@ impl Ledger {
                 adds_up(same && request.allocations.is_empty() && id.hour.clamp(request.timestamp) == request.timestamp)
             }
             Record::Carried { from, to, part, units, .. } => {
-                ensure(*to > from.hour)?;
+                ensure(*to > from.hour && *part != Part::Open)?;
                 self.admit_part(from, *part, units)?;
                 let target = from.at(*to);
                 ensure(self.takes_usage(&target))?;
@@ -81,6 +81,19 @@ impl Ledger {
             Record::Deferred { slot, .. } => ensure(self.get(slot)?.attempts.pending),
             Record::Ended { slot, end, .. } => self.admit_end(self.get(slot)?, end),
             Record::Settled { slot, .. } => ensure(matches!(self.get(slot)?.life, Life::InDoubt | Life::Conflict)),
+            Record::HandedOver(handed) => {
+                ensure(handed.number == self.handed_over_last() + 1 && handed.to != self.id)?;
+                adds_up(!handed.units.is_empty() && self.get(&handed.slot)?.per == handed.per)?;
+                self.admit_part(&handed.slot, handed.part, &handed.units)
+            }
+            Record::Adopted { from, number, slot: id, per, units, .. } => {
+                let newer = self.adopted.get(from).is_none_or(|newest| newest < number);
+                ensure(*from != self.id && newer && self.takes_usage(id))?;
+                let new = Slot::new(*per);
+                let slot = self.slots.get(id).unwrap_or(&new);
+                adds_up(*per > 0 && slot.per == *per && !units.is_empty())?;
+                fits(slot, units.total())
+            }
             Record::Checkpoint(_) => ensure(self.id == 0 && self.boots == 0),
             Record::Past { listing, dimension, balance } => {
                 ensure(self.boots > 0 && !self.past.contains_key(&(listing.clone(), dimension.clone())))?;
@@ -122,6 +135,10 @@ impl Ledger {
                 ensure(slot.life != Life::Open)?;
                 adds_up(slot.remainder.contains(units))
             }
+            Part::Open => {
+                ensure(slot.life == Life::Open)?;
+                adds_up(slot.open == *units)
+            }
             Part::Request => {
                 ensure(slot.life.waiting() && !slot.attempts.doubtful())?;
                 adds_up(slot.requested_buckets() == *units)
@@ -157,6 +174,7 @@ fn adds_up(holds: bool) -> Result<(), Refusal> {
 
 /// Every sum of a slot is at most what came in, so this one check is enough. Stores keep signed 64 bits.
 fn fits(slot: &Slot, units: u64) -> Result<(), Refusal> {
-    let came_in = slot.recorded.checked_add(slot.carried_in).and_then(|sum| sum.checked_add(units));
+    let sums = [slot.carried_in, slot.adopted, units];
+    let came_in = sums.into_iter().try_fold(slot.recorded, u64::checked_add);
     came_in.filter(|&sum| sum <= i64::MAX.cast_unsigned()).map(|_| ()).ok_or(Refusal::Overflow)
 }

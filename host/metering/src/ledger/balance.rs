@@ -12,12 +12,14 @@ use crate::slot::{Life, Slot};
 pub struct Balance {
     pub recorded: u128,
     pub carried_in: u128,
+    pub adopted: u128,
     pub acked: u128,
     pub open: u128,
     pub counted: u128,
     pub sealed: u128,
     pub attempted: u128,
     pub carried_out: u128,
+    pub handed_over: u128,
     pub in_doubt: u128,
     pub conflict: u128,
     pub expired: u128,
@@ -31,7 +33,9 @@ impl Balance {
         let mut balance = Self {
             recorded: slot.recorded.into(),
             carried_in: slot.carried_in.into(),
+            adopted: slot.adopted.into(),
             carried_out: slot.carried_out.into(),
+            handed_over: slot.handed_over.into(),
             expired: slot.beyond.into(),
             remainder: slot.remainder.total().into(),
             ..Self::default()
@@ -40,7 +44,7 @@ impl Balance {
         match slot.life {
             Life::Open => balance.open = slot.open.total().into(),
             Life::Counted => balance.counted = slot.open.total().into(),
-            Life::Idle | Life::Moved => {}
+            Life::Idle | Life::Moved | Life::HandedOver => {}
             Life::Sealed => balance.sealed = requested,
             Life::Attempted => balance.attempted = requested,
             Life::Acked { .. } => balance.acked = requested,
@@ -61,25 +65,28 @@ impl Balance {
             self.sealed,
             self.attempted,
             self.carried_out,
+            self.handed_over,
             self.in_doubt,
             self.conflict,
             self.expired,
             self.rejected,
             self.remainder,
         ];
-        self.recorded + self.carried_in == places.iter().sum::<u128>()
+        self.recorded + self.carried_in + self.adopted == places.iter().sum::<u128>()
     }
 
     /// Adds another.
     pub fn add(&mut self, other: &Self) {
         self.recorded += other.recorded;
         self.carried_in += other.carried_in;
+        self.adopted += other.adopted;
         self.acked += other.acked;
         self.open += other.open;
         self.counted += other.counted;
         self.sealed += other.sealed;
         self.attempted += other.attempted;
         self.carried_out += other.carried_out;
+        self.handed_over += other.handed_over;
         self.in_doubt += other.in_doubt;
         self.conflict += other.conflict;
         self.expired += other.expired;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::{Balance, Ledger};
 use crate::hour::Hour;
-use crate::record::Record;
+use crate::record::{HandedOver, Record};
 use crate::slot::{Life, Slot};
 use crate::units::Buckets;
 
@@ -29,6 +29,10 @@ pub struct Checkpoint {
     pub newest: Hour,
     pub taken_through: Option<Hour>,
     pub accepted_under: Option<String>,
+    /// The newest hand-over adopted from each ledger.
+    pub adopted: Vec<(u64, u64)>,
+    /// What was handed over since the ledger began.
+    pub handed_over: Vec<HandedOver>,
 }
 
 impl Ledger {
@@ -50,6 +54,8 @@ impl Ledger {
             newest: self.newest,
             taken_through: self.taken_through,
             accepted_under: self.accepted_under.clone(),
+            adopted: self.adopted.iter().map(|(&from, &number)| (from, number)).collect(),
+            handed_over: self.handed_over.values().cloned().collect(),
         };
         let past = self.past.iter().map(|((listing, dimension), balance)| Record::Past {
             listing: listing.clone(),
@@ -87,6 +93,8 @@ impl Ledger {
         self.taken_through = checkpoint.taken_through;
         self.accepted_under.clone_from(&checkpoint.accepted_under);
         self.compacted = checkpoint.newest;
+        self.adopted = checkpoint.adopted.iter().copied().collect();
+        self.handed_over = checkpoint.handed_over.iter().map(|handed| (handed.number, handed.clone())).collect();
     }
 }
 

@@ -71,6 +71,14 @@ impl Record {
             Self::Asked { slot, identity, request, at } => {
                 Line::new("asked").slot(slot).text("identity", identity).request(request).with("at", at)
             }
+            Self::HandedOver(handed) => Line::new("handed_over").handed_over(handed),
+            Self::Adopted { from, number, slot, per, units, used_at } => Line::new("adopted")
+                .with("from", from)
+                .with("number", number)
+                .slot(slot)
+                .with("per", per)
+                .with("units", &buckets(units))
+                .with("used_at", used_at),
             Self::Checkpoint(checkpoint) => Line::new("checkpoint").checkpoint(checkpoint),
             Self::Past { listing, dimension, balance } => {
                 Line::new("past").text("listing", listing).text("dimension", dimension).balance(balance)
@@ -187,6 +195,15 @@ impl Fields<'_> {
                 request: self.request()?,
                 at: self.number("at")?,
             },
+            "handed_over" => Record::HandedOver(self.handed_over()?.into()),
+            "adopted" => Record::Adopted {
+                from: self.number("from")?,
+                number: self.number("number")?,
+                slot: self.slot()?,
+                per: self.number("per")?,
+                units: self.buckets("units")?,
+                used_at: self.number("used_at")?,
+            },
             "checkpoint" => Record::Checkpoint(self.checkpoint()?.into()),
             "past" => Record::Past {
                 listing: self.text("listing")?,
@@ -253,6 +270,7 @@ impl Fields<'_> {
             "beyond" => Ok(Part::Beyond),
             "remainder" => Ok(Part::Remainder),
             "request" => Ok(Part::Request),
+            "open" => Ok(Part::Open),
             _ => Err(TextError { expected: "part" }),
         }
     }
@@ -284,6 +302,7 @@ fn part_word(part: Part) -> &'static str {
         Part::Beyond => "beyond",
         Part::Remainder => "remainder",
         Part::Request => "request",
+        Part::Open => "open",
     }
 }
 

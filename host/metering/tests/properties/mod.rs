@@ -26,6 +26,11 @@ enum Event {
         new_identity: bool,
         arrived: bool,
     },
+    /// The task dies, and another with a folder of its own adopts what is on the volume; perhaps it dies in between.
+    Replaced {
+        arrived: bool,
+        cut_off: bool,
+    },
     Finish,
     Compact,
 }
@@ -98,6 +103,7 @@ fn event() -> impl Strategy<Value = Event> {
         5 => Just(Event::Plan),
         6 => (0_usize..8, fate).prop_map(|(which, fate)| Event::Reply { which, fate }),
         1 => any::<(bool, bool)>().prop_map(|(new_identity, arrived)| Event::Restart { new_identity, arrived }),
+        1 => any::<(bool, bool)>().prop_map(|(arrived, cut_off)| Event::Replaced { arrived, cut_off }),
         1 => Just(Event::Finish),
         1 => Just(Event::Compact),
     ]
@@ -106,7 +112,7 @@ fn event() -> impl Strategy<Value = Event> {
 /// Runs the events, then heals everything and lets a day pass.
 fn check(events: &[Event], carry: bool, zero_records: bool) -> (World, Service) {
     let (mut world, mut service) = (World::default(), Service::default());
-    let (mut minute, mut identity) = (0, 0);
+    let (mut minute, mut identity, mut folders) = (0, 0, 0);
     world.run(if carry { "set carry yes" } else { "set carry no" });
     world.run(if zero_records { "set zero-records yes" } else { "set zero-records no" });
     world.run("start task-0");
@@ -123,12 +129,21 @@ fn check(events: &[Event], carry: bool, zero_records: bool) -> (World, Service) 
             Event::Plan => drop(world.run("plan")),
             Event::Reply { which, fate } => reply(&mut world, &mut service, *which, *fate),
             Event::Restart { new_identity, arrived } => {
-                let fate = if *arrived { Fate::AnswerLost } else { Fate::RequestLost };
-                for (slot, identity, request) in world.pending() {
-                    service.meter(identity, dimension_of(&slot), &request, world.per(&slot), fate);
-                }
+                cut_short(&world, &mut service, *arrived);
                 identity += u32::from(*new_identity);
                 world.run(&format!("start task-{identity}"));
+            }
+            Event::Replaced { arrived, cut_off } => {
+                cut_short(&world, &mut service, *arrived);
+                identity += 1;
+                world.run(&format!("folder {folders} new"));
+                folders += 1;
+                world.run(&format!("start task-{identity}"));
+                if *cut_off {
+                    world.run(&format!("adopt {} cut off", folders - 1));
+                    world.run(&format!("start task-{identity}"));
+                }
+                (0..folders).for_each(|folder| drop(world.run(&format!("adopt {folder}"))));
             }
             Event::Compact => drop(world.run("compact")),
             Event::Finish => {
@@ -148,6 +163,14 @@ fn check(events: &[Event], carry: bool, zero_records: bool) -> (World, Service) 
     }
     world.run("show");
     (world, service)
+}
+
+/// What was under way when the process died had arrived, or not.
+fn cut_short(world: &World, service: &mut Service, arrived: bool) {
+    let fate = if arrived { Fate::AnswerLost } else { Fate::RequestLost };
+    for (slot, identity, request) in world.pending() {
+        service.meter(identity, dimension_of(&slot), &request, world.per(&slot), fate);
+    }
 }
 
 fn reply(world: &mut World, service: &mut Service, which: usize, fate: Fate) {
@@ -176,6 +199,8 @@ proptest! {
         prop_assert!(balance.acked <= service.billed);
         // What AWS holds and the ledger does not know for sure is in doubt, never forgotten and never sent elsewhere.
         prop_assert!(service.billed <= balance.acked + balance.in_doubt);
-        prop_assert_eq!((balance.open, balance.sealed, balance.attempted), (0, 0, 0));
+        prop_assert_eq!(balance.adopted, balance.handed_over);
+        let own = world.own_balance();
+        prop_assert_eq!((own.open, own.sealed, own.attempted), (0, 0, 0));
     }
 }

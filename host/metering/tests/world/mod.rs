@@ -3,6 +3,8 @@
 //! After each command the units must add up; with each `start` and `show` a ledger read back from its usage sums and the
 //! text of its records must be the same.
 
+mod volume;
+
 use std::collections::BTreeMap;
 
 use tollgate_metering::*;
@@ -17,6 +19,8 @@ pub(crate) struct World {
     ledger: Ledger,
     used: Vec<Used>,
     records: Vec<String>,
+    /// Folders of other identities on the same volume: what belongs to them while another folder is in use.
+    folders: BTreeMap<String, (Ledger, Vec<Used>, Vec<String>)>,
 }
 
 impl Default for World {
@@ -34,7 +38,7 @@ impl Default for World {
         };
         let now = Now { s: FIRST.start(), confirmed: true };
         let (ledger, phase) = (Ledger::new(), Phase::Running);
-        Self { now, policy, phase, ledger, used: Vec::new(), records: Vec::new() }
+        Self { now, policy, phase, ledger, used: Vec::new(), records: Vec::new(), folders: BTreeMap::new() }
     }
 }
 
@@ -55,6 +59,10 @@ impl World {
             ["plan"] => self.plan(),
             ["beat"] => self.beat(),
             ["compact"] => self.compact(),
+            ["folder", name, "new"] => self.leave(name),
+            ["folder", name] => self.swap(name),
+            ["adopt", name] => self.adopt(name, false),
+            ["adopt", name, "cut", "off"] => self.adopt(name, true),
             ["finish"] => {
                 self.phase = Phase::Ending;
                 self.plan()
@@ -74,7 +82,7 @@ impl World {
             _ => panic!("no such command: {command}"),
         };
         assert!(self.ledger.balanced(), "{:#?}", self.ledger);
-        if matches!(words.first(), Some(&("start" | "show" | "compact"))) {
+        if matches!(words.first(), Some(&("start" | "show" | "compact" | "adopt"))) {
             self.read_back();
         }
         lines
@@ -88,9 +96,16 @@ impl World {
         tried.collect()
     }
 
-    /// What the ledger says about all usage.
-    pub(crate) fn balance(&self) -> Balance {
+    /// What the ledger in use says about all usage.
+    pub(crate) fn own_balance(&self) -> Balance {
         self.ledger.balance()
+    }
+
+    /// What all ledgers of the volume say about all usage.
+    pub(crate) fn balance(&self) -> Balance {
+        let mut sum = self.ledger.balance();
+        self.folders.values().for_each(|(ledger, ..)| sum.add(&ledger.balance()));
+        sum
     }
 
     /// Units per billed unit of a slot.
@@ -103,7 +118,7 @@ impl World {
         let mut records = Vec::new();
         let fresh = self.ledger.is_fresh();
         if fresh {
-            records.push(Record::Created { at: self.now.s, ledger: 0xabc });
+            records.push(Record::Created { at: self.now.s, ledger: 0xabc + self.folders.len() as u64 });
         }
         let (boot, first_hour_taken) = (self.ledger.boots() + 1, fresh && older);
         records.push(Record::Started { at: self.now.s, identity: identity.into(), boot, first_hour_taken });
@@ -311,6 +326,12 @@ fn sent(request: &Request) -> String {
 
 fn line(record: &Record) -> Option<String> {
     Some(match record {
+        Record::HandedOver(handed) => {
+            format!("hand over {:?} of {}: {}", handed.part, name(&handed.slot), buckets(&handed.units))
+        }
+        Record::Adopted { number, slot, units, .. } => {
+            format!("adopt number {number} into {}: {}", name(slot), buckets(units))
+        }
         Record::Sealed { slot, request, remainder, .. } if remainder.is_empty() => {
             format!("seal {} {}", name(slot), sent(request))
         }
@@ -336,9 +357,11 @@ fn shown(id: &SlotId, slot: &Slot) -> String {
     let balance = Balance::of(slot);
     let amounts = [
         ("carried in", balance.carried_in),
+        ("adopted", balance.adopted),
         ("open", balance.open),
         ("counted", balance.counted),
         ("carried out", balance.carried_out),
+        ("handed over", balance.handed_over),
         ("beyond", slot.beyond.into()),
         ("remainder", balance.remainder),
         ("late", slot.late.into()),

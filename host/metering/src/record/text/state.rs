@@ -1,17 +1,21 @@
 //! Text of the entries of a checkpoint.
 
+use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use super::{Fields, Line, TextError, buckets};
+use super::{Fields, Line, TextError, buckets, part_word};
 use crate::hour::Hour;
 use crate::ledger::{Balance, Checkpoint};
+use crate::record::HandedOver;
 use crate::slot::{Attempts, Life, Slot};
 use crate::units::Buckets;
 
 impl Line {
     pub(super) fn checkpoint(self, checkpoint: &Checkpoint) -> Self {
         let taken_through = checkpoint.taken_through.map(|hour| hour.to_string()).unwrap_or_default();
-        self.with("ledger", &checkpoint.ledger)
+        let line = self
+            .with("ledger", &checkpoint.ledger)
             .text("identity", &checkpoint.identity)
             .with("boots", &checkpoint.boots)
             .with("started_at", &checkpoint.started_at)
@@ -19,16 +23,31 @@ impl Line {
             .with("continuous_since", &checkpoint.continuous_since)
             .with("newest", &checkpoint.newest)
             .with("taken_through", &taken_through)
-            .text("accepted_under", checkpoint.accepted_under.as_deref().unwrap_or_default())
+            .text("accepted_under", checkpoint.accepted_under.as_deref().unwrap_or_default());
+        let adopted: Vec<String> = checkpoint.adopted.iter().map(|(from, number)| format!("{from}:{number}")).collect();
+        let line = line.with("adopted", &adopted.join(",")).with("handed_over", &checkpoint.handed_over.len());
+        checkpoint.handed_over.iter().fold(line, Self::handed_over)
+    }
+
+    pub(super) fn handed_over(self, handed: &HandedOver) -> Self {
+        self.with("number", &handed.number)
+            .with("to_ledger", &handed.to)
+            .slot(&handed.slot)
+            .with("part", part_word(handed.part))
+            .with("per", &handed.per)
+            .with("units", &buckets(&handed.units))
+            .with("used_at", &handed.used_at)
     }
 
     /// A slot that is forgotten has nothing in any other place.
     pub(super) fn balance(self, balance: &Balance) -> Self {
         self.with("recorded", &balance.recorded)
             .with("carried_in", &balance.carried_in)
+            .with("adopted", &balance.adopted)
             .with("acked", &balance.acked)
             .with("counted", &balance.counted)
             .with("carried_out", &balance.carried_out)
+            .with("handed_over", &balance.handed_over)
             .with("expired", &balance.expired)
             .with("rejected", &balance.rejected)
     }
@@ -43,7 +62,9 @@ impl Line {
             .with("recorded", &slot.recorded)
             .with("late", &slot.late)
             .with("carried_in", &slot.carried_in)
+            .with("adopted", &slot.adopted)
             .with("carried_out", &slot.carried_out)
+            .with("handed_over", &slot.handed_over)
             .with("beyond", &slot.beyond)
             .with("brought", &buckets(&slot.brought))
             .with("remainder", &buckets(&slot.remainder))
@@ -78,6 +99,32 @@ impl Fields<'_> {
                 hour => Some(Hour(hour.parse().map_err(|_| TextError { expected: "taken_through" })?)),
             },
             accepted_under: Some(self.text("accepted_under")?).filter(|identity| !identity.is_empty()),
+            adopted: self.adopted()?,
+            handed_over: {
+                let count: usize = self.number("handed_over")?;
+                (0..count).map(|_| self.handed_over()).collect::<Result<_, _>>()?
+            },
+        })
+    }
+
+    fn adopted(&mut self) -> Result<Vec<(u64, u64)>, TextError> {
+        let raw = self.raw("adopted")?;
+        let pair = |pair: &str| {
+            pair.split_once(':').and_then(|(from, number)| Some((from.parse().ok()?, number.parse().ok()?)))
+        };
+        let pairs = raw.split(',').filter(|_| !raw.is_empty());
+        pairs.map(|text| pair(text).ok_or(TextError { expected: "adopted" })).collect()
+    }
+
+    pub(super) fn handed_over(&mut self) -> Result<HandedOver, TextError> {
+        Ok(HandedOver {
+            number: self.number("number")?,
+            to: self.number("to_ledger")?,
+            slot: self.slot()?,
+            part: self.part()?,
+            per: self.number("per")?,
+            units: self.buckets("units")?,
+            used_at: self.number("used_at")?,
         })
     }
 
@@ -85,9 +132,11 @@ impl Fields<'_> {
         Ok(Balance {
             recorded: self.number("recorded")?,
             carried_in: self.number("carried_in")?,
+            adopted: self.number("adopted")?,
             acked: self.number("acked")?,
             counted: self.number("counted")?,
             carried_out: self.number("carried_out")?,
+            handed_over: self.number("handed_over")?,
             expired: self.number("expired")?,
             rejected: self.number("rejected")?,
             ..Balance::default()
@@ -102,7 +151,9 @@ impl Fields<'_> {
             recorded: self.number("recorded")?,
             late: self.number("late")?,
             carried_in: self.number("carried_in")?,
+            adopted: self.number("adopted")?,
             carried_out: self.number("carried_out")?,
+            handed_over: self.number("handed_over")?,
             beyond: self.number("beyond")?,
             brought: self.buckets("brought")?,
             remainder: self.buckets("remainder")?,
@@ -145,6 +196,7 @@ fn life(word: &str, detail: String) -> Option<Life> {
         Life::Expired,
         Life::InDoubt,
         Life::Moved,
+        Life::HandedOver,
     ];
     match word {
         "acked" => Some(Life::Acked { record_id: detail }),
