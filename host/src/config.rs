@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::exit::{Exit, Why};
 use crate::place::Clues;
+use crate::usage;
 
 mod environment;
 mod keys;
@@ -72,6 +73,13 @@ impl Config {
     pub fn load() -> Result<Self, ConfigErrors> {
         let variables = environment::take();
         Self::parse(&variables, std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()))
+    }
+
+    /// What `tollgate-host usage ...` asks for. None: the host is to run.
+    pub fn usage() -> Option<Result<usage::Command, Exit>> {
+        let mut args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+        args.next().filter(|first| first == "usage")?;
+        Some(usage::Command::parse(&args.collect::<Vec<_>>()))
     }
 
     /// The configuration that `variables` and `args` (without the program's name) say.

@@ -138,6 +138,12 @@ impl Exit {
     }
 }
 
+/// Tells the operator what was asked for, on stdout.
+#[expect(clippy::print_stdout, reason = "the one place of the host that prints")]
+pub fn tell(text: &str) {
+    print!("{text}");
+}
+
 /// The end of a run without an error of the host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Done {

@@ -141,6 +141,21 @@ pub fn open(volume: &Path, identity: &str) -> Result<Opened, OpenError> {
     Ok(Opened { ledger, writer: Writer::new(store, folder), others })
 }
 
+/// The state of a ledger that no host uses, checked. Nothing of it changes but the version of its tables.
+///
+/// # Errors
+/// [`OpenError`]: there is none, it is in use, or it is damaged.
+pub fn inspect(folder: &Path) -> Result<Ledger, OpenError> {
+    if !folder::has_ledger(folder) {
+        let problem = "there is no ledger in this folder".to_owned();
+        return Err(OpenError::NotWritable { path: folder.to_owned(), problem });
+    }
+    let folder = folder::Folder::lock(folder.to_owned())?;
+    let path = folder.database();
+    let mut store = Sqlite::open(&path, true)?.watched(folder.witnessed(), folder.witness()?);
+    store.load().and_then(fold).map_err(|problem| OpenError::Damaged { path, problem })
+}
+
 /// The state after everything that was loaded.
 ///
 /// # Errors
@@ -161,4 +176,4 @@ pub fn fold(loaded: Loaded) -> Result<Ledger, String> {
 #[cfg(test)]
 mod size;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

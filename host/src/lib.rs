@@ -25,3 +25,4 @@ pub mod marketplace;
 pub mod meter;
 pub mod place;
 pub mod product;
+pub mod usage;

@@ -4,8 +4,18 @@ use std::process::ExitCode;
 
 use tollgate_host::app::{self, Surroundings};
 use tollgate_host::config::Config;
+use tollgate_host::exit;
 
 fn main() -> ExitCode {
+    if let Some(asked) = Config::usage() {
+        return match asked.and_then(|command| command.run()) {
+            Ok(text) => {
+                exit::tell(&text);
+                ExitCode::SUCCESS
+            }
+            Err(exit) => exit.report(),
+        };
+    }
     let ended =
         Config::load().map_err(|errors| errors.exit()).and_then(|config| app::run(config, Surroundings::production()));
     match ended {

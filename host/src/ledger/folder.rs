@@ -110,12 +110,17 @@ impl Folder {
     }
 }
 
+/// True if there is a database.
+pub(super) fn has_ledger(folder: &Path) -> bool {
+    folder.join(DATABASE).is_file()
+}
+
 /// Folders of other identities that have a ledger.
 pub(super) fn others(volume: &Path, identity: &str) -> Vec<PathBuf> {
     let own = name(identity);
     let entries = std::fs::read_dir(volume).into_iter().flatten().flatten();
     let others = entries.filter(|entry| entry.file_name() != own.as_str()).map(|entry| entry.path());
-    let mut others: Vec<PathBuf> = others.filter(|path| path.join(DATABASE).is_file()).collect();
+    let mut others: Vec<PathBuf> = others.filter(|path| has_ledger(path)).collect();
     others.sort();
     others
 }

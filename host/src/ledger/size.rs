@@ -12,7 +12,6 @@ mod year;
 /// what goes. So a few days show what a year comes to, and 4 dimensions a sixth of what 24 do; `benches/ledger` writes
 /// the whole year of 24.
 #[test]
-#[expect(clippy::print_stdout, reason = "the numbers are the result")]
 fn a_busy_ledger_stays_small_and_reads_back_as_itself() {
     const DAYS: u32 = 6;
     const DIMENSIONS: u32 = 4;
@@ -30,7 +29,7 @@ fn a_busy_ledger_stays_small_and_reads_back_as_itself() {
     let before_ms = clock.boot_ms();
     let mut store = Sqlite::open(&database, true).unwrap();
     let again = fold(store.load().unwrap()).unwrap();
-    println!("MB after each day: {megabytes:?}; opened in {} ms", clock.boot_ms() - before_ms);
+    crate::exit::tell(&format!("MB after each day: {megabytes:?}; opened in {} ms\n", clock.boot_ms() - before_ms));
     assert_eq!(again, ledger);
     assert_eq!(recorded, u128::from(DAYS * 24 * DIMENSIONS) * (100 * 1_000 + 99 * 50));
     assert_eq!(HOUR_S * u64::from(DAYS) * 24 + 490_000 * HOUR_S, ledger.alive_at());

@@ -15,7 +15,7 @@ fn used(units: u64, at: u64) -> Used {
 }
 
 /// A ledger with two entries and 7 units in two batches, closed again.
-fn written() -> TempDir {
+pub(crate) fn written() -> TempDir {
     let volume = tempfile::tempdir().unwrap();
     let mut folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
     let store = Sqlite::open(&folder.database(), folder.begun()).unwrap();
@@ -30,13 +30,18 @@ fn written() -> TempDir {
     volume
 }
 
-fn database(volume: &TempDir) -> PathBuf {
+pub(crate) fn database(volume: &TempDir) -> PathBuf {
     volume.path().join("arn_aws_ecs_eu-west-1_111122223333_task_shop_0123456789abcdef/ledger.sqlite")
 }
 
-/// What opening says after the database was changed by hand.
-fn check(volume: &TempDir, sql: &str) -> String {
+/// Changes the database by hand.
+pub(crate) fn spoil(volume: &TempDir, sql: &str) {
     Connection::open(database(volume)).unwrap().execute_batch(sql).unwrap();
+}
+
+/// What opening says after that.
+fn check(volume: &TempDir, sql: &str) -> String {
+    spoil(volume, sql);
     reason(volume)
 }
 

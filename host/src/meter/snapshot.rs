@@ -135,38 +135,41 @@ impl<M: Marketplace> Keeper<M> {
             oldest_waiting: standing.oldest.map(tollgate_metering::Hour::start),
             unsent: ledger.unsent(policy),
             balanced: ledger.balanced(),
-            rows: ledger.slots().map(|(id, slot)| row(id, slot)).collect(),
+            rows: ledger.slots().map(|(id, slot)| Row::of(id, slot)).collect(),
             totals: totals.collect(),
         }
     }
 }
 
-fn row(id: &SlotId, slot: &Slot) -> Row {
-    let (record_id, code) = match &slot.life {
-        Life::Acked { record_id } => (Some(record_id.clone()), None),
-        Life::Rejected { code } => (None, Some(code.clone())),
-        _ => (None, Some(slot.attempts.code.clone()).filter(|code| !code.is_empty())),
-    };
-    Row {
-        listing: id.listing.clone(),
-        dimension: id.dimension.clone(),
-        hour: id.hour.start(),
-        state: slot.life.name(),
-        per: slot.per,
-        recorded: slot.recorded,
-        late: slot.late,
-        carried_in: slot.carried_in,
-        carried_out: slot.carried_out,
-        adopted: slot.adopted,
-        handed_over: slot.handed_over,
-        open: slot.open.total(),
-        remainder: slot.remainder.total(),
-        beyond: slot.beyond,
-        quantity: slot.request.as_ref().map(|request| request.quantity),
-        timestamp: slot.request.as_ref().map(|request| request.timestamp),
-        record_id,
-        attempts: slot.attempts.count,
-        code,
+impl Row {
+    /// What is known of a slot.
+    pub(crate) fn of(id: &SlotId, slot: &Slot) -> Self {
+        let (record_id, code) = match &slot.life {
+            Life::Acked { record_id } => (Some(record_id.clone()), None),
+            Life::Rejected { code } => (None, Some(code.clone())),
+            _ => (None, Some(slot.attempts.code.clone()).filter(|code| !code.is_empty())),
+        };
+        Self {
+            listing: id.listing.clone(),
+            dimension: id.dimension.clone(),
+            hour: id.hour.start(),
+            state: slot.life.name(),
+            per: slot.per,
+            recorded: slot.recorded,
+            late: slot.late,
+            carried_in: slot.carried_in,
+            carried_out: slot.carried_out,
+            adopted: slot.adopted,
+            handed_over: slot.handed_over,
+            open: slot.open.total(),
+            remainder: slot.remainder.total(),
+            beyond: slot.beyond,
+            quantity: slot.request.as_ref().map(|request| request.quantity),
+            timestamp: slot.request.as_ref().map(|request| request.timestamp),
+            record_id,
+            attempts: slot.attempts.count,
+            code,
+        }
     }
 }
 

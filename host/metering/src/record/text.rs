@@ -195,23 +195,7 @@ impl Fields<'_> {
                 request: self.request()?,
                 at: self.number("at")?,
             },
-            "handed_over" => Record::HandedOver(self.handed_over()?.into()),
-            "adopted" => Record::Adopted {
-                from: self.number("from")?,
-                number: self.number("number")?,
-                slot: self.slot()?,
-                per: self.number("per")?,
-                units: self.buckets("units")?,
-                used_at: self.number("used_at")?,
-            },
-            "checkpoint" => Record::Checkpoint(self.checkpoint()?.into()),
-            "past" => Record::Past {
-                listing: self.text("listing")?,
-                dimension: self.text("dimension")?,
-                balance: self.balance()?.into(),
-            },
-            "kept" => Record::Kept { slot: self.slot()?, state: self.state()?.into() },
-            _ => return Err(TextError { expected: "a known word" }),
+            _ => return self.record_of_state(word),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Text of the entries of a checkpoint.
+//! Text of the entries of a checkpoint, and of those between two ledgers.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{Fields, Line, TextError, buckets, part_word};
 use crate::hour::Hour;
 use crate::ledger::{Balance, Checkpoint};
-use crate::record::HandedOver;
+use crate::record::{HandedOver, Record};
 use crate::slot::{Attempts, Life, Slot};
 use crate::units::Buckets;
 
@@ -85,6 +85,29 @@ impl Line {
 }
 
 impl Fields<'_> {
+    /// Entries of checkpoints and between ledgers.
+    pub(super) fn record_of_state(&mut self, word: &str) -> Result<Record, TextError> {
+        Ok(match word {
+            "handed_over" => Record::HandedOver(self.handed_over()?.into()),
+            "adopted" => Record::Adopted {
+                from: self.number("from")?,
+                number: self.number("number")?,
+                slot: self.slot()?,
+                per: self.number("per")?,
+                units: self.buckets("units")?,
+                used_at: self.number("used_at")?,
+            },
+            "checkpoint" => Record::Checkpoint(self.checkpoint()?.into()),
+            "past" => Record::Past {
+                listing: self.text("listing")?,
+                dimension: self.text("dimension")?,
+                balance: self.balance()?.into(),
+            },
+            "kept" => Record::Kept { slot: self.slot()?, state: self.state()?.into() },
+            _ => return Err(TextError { expected: "a known word" }),
+        })
+    }
+
     pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, TextError> {
         Ok(Checkpoint {
             ledger: self.number("ledger")?,
