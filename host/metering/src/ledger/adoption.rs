@@ -31,7 +31,7 @@ pub struct Handing {
 
 impl Ledger {
     /// Adopts for this ledger what `old` may hand over. A process of this ledger's identity holds both; it has begun in
-    /// `old` ([`Record::Started`]) and has written there what [`crate::plan`] wants written, so that what is in doubt or too
+    /// `old` ([`Record::Started`]) and has written there what [`crate::plan()`] wants written, so that what is in doubt or too
     /// old has ended.
     pub fn adopt_from(&self, old: &Self, now: Now, policy: &Policy) -> Handing {
         let mut new = self.clone();
