@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use hyper::Method;
 use tokio::process::{Child, Command};
 use tollgate_cli::control::Task;
 use tollgate_cli::host::HostCommand;
@@ -20,6 +22,8 @@ use tollgate_cli::trouble::Result;
 const STARTS: usize = 7;
 const CONNECTIONS: usize = 32;
 const REQUESTS: usize = 20_000;
+/// What the example is asked to count.
+const WORDS: &[u8] = b"the quick brown fox jumps over the lazy dog";
 
 /// What one server needed.
 struct Figures {
@@ -131,12 +135,14 @@ async fn load(url: &str) -> f64 {
             let http = Http::http1();
             let mut answered = 0;
             for _ in 0..REQUESTS / CONNECTIONS {
-                answered += usize::from(http.get(&url).await.is_ok_and(|reply| reply.status.is_success()));
+                let reply = http.send(Method::POST, &url, &[], Bytes::from_static(WORDS)).await;
+                answered += usize::from(reply.is_ok_and(|reply| reply.status.is_success()));
             }
             answered
         });
     }
     let answered: usize = customers.join_all().await.into_iter().sum();
+    assert_eq!(answered, REQUESTS, "a server that refuses requests is not measured");
     let seconds = milliseconds(since) / 1_000.0;
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let rate = answered as f64 / seconds;
