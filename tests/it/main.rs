@@ -7,6 +7,7 @@
 
 mod support;
 
+mod admin;
 mod compat;
 mod entitlement;
 mod metering;
