@@ -9,8 +9,9 @@ use tollgate_cli::control::{Fault, Task};
 use tollgate_cli::host::{HostCommand, Started};
 use tollgate_cli::http::Http;
 use tollgate_cli::open_watch::OpenWatch;
+use tollgate_cli::process::Input;
 
-use crate::support::{CODE, Lab, METER_HTTP, body};
+use crate::support::{CODE, Lab, METER_HTTP, body, sample};
 
 /// Runs the host to its end, and holds that it never opened the component.
 async fn refused(lab: &Lab, command: &HostCommand, code: i32) -> String {
@@ -146,4 +147,16 @@ async fn container_with(task: &Task, caller: &Task) -> SocketAddr {
         }
     });
     address
+}
+
+/// A dry run proves the permission, not the subscription; the first real record proves that.
+#[tokio::test]
+async fn a_provisional_grant_ends_with_77_at_the_first_real_record() {
+    let lab = Lab::example("log-report").await;
+    lab.control().subscribe(&lab.product.manifest.listings[0].product_code, false).await.unwrap();
+    let log = Input::Bytes(sample("log-report/samples/access.log"));
+    let ended = lab.host().await.input(log).start().unwrap().end().await.unwrap();
+    assert_eq!(ended.code, Some(77), "{}", ended.stderr);
+    assert!(ended.stderr.contains("AWS refused the first usage record of this task or pod"), "{}", ended.stderr);
+    assert_eq!(lab.billed("lines").await, 0);
 }

@@ -7,11 +7,7 @@ use tollgate_cli::host::{Host, Tally};
 use tollgate_cli::http::{Http, Reply};
 use tollgate_cli::process::Input;
 
-use crate::support::{Lab, METER_HTTP, body, meter_command, root};
-
-fn sample(path: &str) -> Vec<u8> {
-    std::fs::read(root().join("examples").join(path)).unwrap()
-}
+use crate::support::{Lab, METER_HTTP, body, meter_command, sample};
 
 async fn tally(host: &Host, dimension: &str) -> Tally {
     host.tallies().await.unwrap().into_iter().find(|tally| tally.dimension == dimension).unwrap()

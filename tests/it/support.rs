@@ -225,3 +225,8 @@ pub(crate) fn body(reply: Result<Reply, tollgate_cli::http::NoReply>) -> String 
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.text()
 }
+
+/// A file of the examples' own input.
+pub(crate) fn sample(path: &str) -> Vec<u8> {
+    std::fs::read(root().join("examples").join(path)).unwrap()
+}
