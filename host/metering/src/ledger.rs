@@ -343,7 +343,8 @@ impl Slot {
                     self.attempts.code.clone_from(why);
                 }
             }
-            Record::Settled { billed, evidence, .. } => {
+            Record::Settled { billed, evidence, reason, .. } => {
+                self.attempts.code.clone_from(reason);
                 self.life = if *billed { Life::Acked { record_id: evidence.clone() } } else { Life::Expired };
             }
             _ => {}

@@ -153,8 +153,10 @@ pub enum Record {
         slot: SlotId,
         /// True: AWS holds the record. False: it does not, and it will not be sent.
         billed: bool,
-        /// The id of the event in CloudTrail that shows it.
+        /// The id of the event in CloudTrail that shows it. Never empty.
         evidence: String,
+        /// Why the person decided so, in their words. Never empty.
+        reason: String,
         /// When.
         at: u64,
     },

@@ -257,7 +257,13 @@ impl World {
             let settled = |(id, slot): (&tollgate_metering::SlotId, &tollgate_metering::Slot)| {
                 let key = Key { identity, dimension: Pod::dimension(&id.dimension), hour: id.hour.0.into() };
                 let billed = slot.life == Life::InDoubt && self.aws.holds(key).is_some();
-                Record::Settled { slot: id.clone(), billed, evidence: "event".to_owned(), at }
+                Record::Settled {
+                    slot: id.clone(),
+                    billed,
+                    evidence: "event".to_owned(),
+                    reason: "found".to_owned(),
+                    at,
+                }
             };
             let records: Vec<_> = unclear.map(settled).collect();
             drop(self.write(p, Vec::new(), records, &[]).or(Ok::<(), Gone>(())));

@@ -80,7 +80,10 @@ impl Ledger {
             }
             Record::Deferred { slot, .. } => ensure(self.get(slot)?.attempts.pending),
             Record::Ended { slot, end, .. } => self.admit_end(self.get(slot)?, end),
-            Record::Settled { slot, .. } => ensure(matches!(self.get(slot)?.life, Life::InDoubt | Life::Conflict)),
+            Record::Settled { slot, evidence, reason, .. } => {
+                ensure(!evidence.is_empty() && !reason.is_empty())?;
+                ensure(matches!(self.get(slot)?.life, Life::InDoubt | Life::Conflict))
+            }
             Record::HandedOver(handed) => {
                 ensure(handed.number == self.handed_over_last() + 1 && handed.to != self.id)?;
                 adds_up(!handed.units.is_empty() && self.get(&handed.slot)?.per == handed.per)?;

@@ -70,12 +70,20 @@ fn every_kind_of_record_reads_back_as_itself() {
         ended(End::Expired),
         ended(End::Rejected { code: "X".into() }),
         ended(End::InDoubt { why: "Y".into() }),
-        Record::Settled { slot: id.clone(), billed: false, evidence: "event".into(), at },
+        Record::Settled { slot: id.clone(), billed: false, evidence: "event".into(), reason: "not there".into(), at },
         Record::Asked { slot: id, identity: "i".into(), request: request(4), at },
     ];
     for record in records {
         check(&record);
     }
+}
+
+#[test]
+fn a_settlement_from_before_reasons_were_asked_for_reads_back_without_one() {
+    let old = "settled listing=paid payer=self dimension=d hour=1 billed=true evidence=event at=7";
+    let record = Record::from_text(old);
+    assert!(matches!(&record, Ok(Record::Settled { reason, .. }) if reason.is_empty()), "{record:?}");
+    assert_eq!(record.map(|record| record.to_text()).as_deref(), Ok(old));
 }
 
 #[test]
@@ -91,6 +99,7 @@ fn a_second_text_for_the_same_record_is_refused() {
         "beyond listing=p payer=self dimension=d hour=1 units=3;2",
         "beyond listing=%70 payer=self dimension=d hour=1 units=3",
         "beyond listing=p payer=other dimension=d hour=1 units=3",
+        "settled listing=p payer=self dimension=d hour=1 billed=true evidence=e at=7 reason=",
     ] {
         assert!(Record::from_text(text).is_err(), "{text}");
     }

@@ -65,8 +65,11 @@ impl Record {
                 let (word, detail) = end_words(end);
                 Line::new("ended").slot(slot).with("as", word).text("detail", detail).with("at", at)
             }
-            Self::Settled { slot, billed, evidence, at } => {
-                Line::new("settled").slot(slot).with("billed", billed).text("evidence", evidence).with("at", at)
+            Self::Settled { slot, billed, evidence, reason, at } => {
+                let line =
+                    Line::new("settled").slot(slot).with("billed", billed).text("evidence", evidence).with("at", at);
+                // Entries from before a reason was asked for have none.
+                if reason.is_empty() { line } else { line.text("reason", reason) }
             }
             Self::Asked { slot, identity, request, at } => {
                 Line::new("asked").slot(slot).text("identity", identity).request(request).with("at", at)
@@ -188,6 +191,7 @@ impl Fields<'_> {
                 billed: self.number("billed")?,
                 evidence: self.text("evidence")?,
                 at: self.number("at")?,
+                reason: if self.is_over() { String::new() } else { self.text("reason")? },
             },
             "asked" => Record::Asked {
                 slot: self.slot()?,
@@ -197,6 +201,10 @@ impl Fields<'_> {
             },
             _ => return self.record_of_state(word),
         })
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.clone().next().is_none()
     }
 
     fn raw(&mut self, name: &'static str) -> Result<&str, TextError> {

@@ -69,11 +69,8 @@ impl World {
             }
             ["reply", slot, reply @ ..] => self.reply(slot, &reply.join(" ")),
             ["ask", dimension] => self.ask(dimension),
-            ["settle", slot, billed, evidence] => {
-                let (at, evidence) = (self.now.s, (*evidence).into());
-                let slot = self.slot(slot);
-                self.write(&[Record::Settled { slot, billed: *billed == "billed", evidence, at }]);
-                Vec::new()
+            ["settle", slot, billed, evidence, reason @ ..] => {
+                self.settle(slot, *billed == "billed", evidence, &reason.join(" "))
             }
             ["show"] => self.show(),
             ["due"] => vec![format!("due at {}", time(next_due(&self.ledger, self.now, &self.policy, self.phase)))],
@@ -236,6 +233,19 @@ impl World {
             Ok(ask) => {
                 self.write(&ask.asked.into_iter().collect::<Vec<_>>());
                 vec![format!("send {} token {}", sent(&ask.request), ask.request.token)]
+            }
+            Err(refusal) => vec![format!("refused: {refusal}")],
+        }
+    }
+
+    /// What a person decides about a record whose outcome nobody could know.
+    fn settle(&mut self, slot: &str, billed: bool, evidence: &str, reason: &str) -> Vec<String> {
+        let (at, slot) = (self.now.s, self.slot(slot));
+        let settled = Record::Settled { slot, billed, evidence: evidence.into(), reason: reason.into(), at };
+        match self.ledger.admit(&settled) {
+            Ok(()) => {
+                self.write(&[settled]);
+                Vec::new()
             }
             Err(refusal) => vec![format!("refused: {refusal}")],
         }
