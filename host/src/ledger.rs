@@ -55,12 +55,12 @@ pub trait Store: Send + 'static {
     /// What failed. Whether the batch is on disk is then unknown; the process has to end.
     fn commit(&mut self, batch: &Batch) -> Result<(), String>;
 
-    /// Puts the entries of [`Ledger::checkpoint`] in place of all entries so far, and takes out the usage of the slots
-    /// that they do not name. All of it or nothing.
+    /// Puts the records of [`Ledger::checkpoint`] in place of all entries so far, takes out the usage of the slots that
+    /// they do not name, and archives what is forgotten. All of it or nothing.
     ///
     /// # Errors
     /// As for [`Store::commit`].
-    fn compact(&mut self, checkpoint: &[Record]) -> Result<(), String>;
+    fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String>;
 }
 
 /// A ledger that this process holds.
@@ -141,7 +141,7 @@ pub fn open(volume: &Path, identity: &str) -> Result<Opened, OpenError> {
     Ok(Opened { ledger, writer: Writer::new(store, folder), others })
 }
 
-/// The state of a ledger that no host uses, checked. Nothing of it changes but the version of its tables.
+/// The state of a ledger that no host uses, checked, its archive too. Nothing of it changes but the version of its tables.
 ///
 /// # Errors
 /// [`OpenError`]: there is none, it is in use, or it is damaged.
@@ -153,7 +153,9 @@ pub fn inspect(folder: &Path) -> Result<Ledger, OpenError> {
     let folder = folder::Folder::lock(folder.to_owned())?;
     let path = folder.database();
     let mut store = Sqlite::open(&path, true)?.watched(folder.witnessed(), folder.witness()?);
-    store.load().and_then(fold).map_err(|problem| OpenError::Damaged { path, problem })
+    let loaded = store.load().and_then(fold);
+    let checked = loaded.and_then(|ledger| store.verify_archive(&ledger).map(|()| ledger));
+    checked.map_err(|problem| OpenError::Damaged { path, problem })
 }
 
 /// The state after everything that was loaded.

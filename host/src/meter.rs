@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tollgate_metering::{Hour, Ledger, Phase, Policy, Record, SlotId, Tags, Trust, Used};
+use tollgate_metering::{Folded, Hour, Ledger, Phase, Policy, Record, SlotId, Tags, Trust, Used};
 use tollgate_runtime::meter::{Commit, Desk, Stopped};
 
 use crate::clock::Clock;
@@ -170,9 +170,9 @@ impl<M: Marketplace> Keeper<M> {
     /// Once a day: folds all entries into a checkpoint.
     async fn compact(&mut self) -> Result<(), Poisoned> {
         if self.ledger.checkpoint_due() {
-            let (records, after) = self.ledger.checkpoint();
-            tracing::info!(entries = records.len(), "folding the ledger into a checkpoint");
-            self.writer.compact(records).await?;
+            let Folded { records, forgotten, after } = self.ledger.checkpoint();
+            tracing::info!(entries = records.len(), archived = forgotten.len(), "folding the ledger into a checkpoint");
+            self.writer.compact(records, forgotten).await?;
             self.ledger = after;
         }
         Ok(())

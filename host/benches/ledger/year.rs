@@ -84,9 +84,9 @@ impl Year {
             self.write(accepted.collect());
         }
         if self.ledger.checkpoint_due() {
-            let (records, after) = self.ledger.checkpoint();
-            self.store.compact(&records).unwrap();
-            self.ledger = after;
+            let folded = self.ledger.checkpoint();
+            self.store.compact(&folded.records, &folded.forgotten).unwrap();
+            self.ledger = folded.after;
         }
     }
 

@@ -19,9 +19,9 @@ use crate::units::{Buckets, Tags};
 pub use admit::Refusal;
 pub use adoption::Handing;
 pub use balance::Balance;
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Folded};
 
-/// Slots that are over are summed up and forgotten after this many hours.
+/// Slots that are over are summed up and forgotten by the first checkpoint after this many hours.
 const HOURS_KEPT: u32 = 48;
 /// A silence longer than this breaks the ledger's own knowledge of what happened: nothing older is carried.
 const GAP_S: u64 = HOUR_S;
@@ -258,17 +258,6 @@ impl Ledger {
         }
         self.alive_at = self.alive_at.max(at);
         self.newest = self.newest.max(Hour::of(at));
-        let kept = self.kept_from();
-        let past = &mut self.past;
-        self.slots.retain(|id, slot| {
-            let forget = id.hour < kept && slot.life.over() && slot.remainder.is_empty();
-            if forget {
-                let sum = past.entry((id.listing.clone(), id.dimension.clone())).or_default();
-                sum.add(&Balance::of(slot));
-            }
-            !forget
-        });
-        self.questions.retain(|id, _| id.hour >= kept);
     }
 
     fn carried(&mut self, from: &SlotId, to: Hour, part: Part, units: &Buckets, at: u64) {

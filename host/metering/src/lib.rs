@@ -23,7 +23,7 @@ mod units;
 pub use allocation::{Allocation, Split, split};
 pub use backoff::backoff_s;
 pub use hour::{HOUR_S, Hour, offset_s, window_end};
-pub use ledger::{Balance, Checkpoint, Handing, Ledger, Question, Refusal};
+pub use ledger::{Balance, Checkpoint, Folded, Handing, Ledger, Question, Refusal};
 pub use plan::{Alarm, Ask, AskRefusal, Phase, Policy, Rate, Standing, State, Step, Verdict, next_due, plan};
 pub use record::{Close, End, HandedOver, Part, Record, TextError, Used};
 pub use reply::Reply;

@@ -46,7 +46,7 @@ impl Store for Memory {
         Ok(())
     }
 
-    fn compact(&mut self, checkpoint: &[Record]) -> Result<(), String> {
+    fn compact(&mut self, checkpoint: &[Record], _forgotten: &[Record]) -> Result<(), String> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = |used: &Used| {
             checkpoint.iter().any(|record| matches!(record, Record::Kept { slot, .. } if *slot == used.slot))

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
-use tollgate_metering::{Hour, Payer, Record, SlotId, Used};
+use tollgate_metering::{Hour, Ledger, Payer, Record, Slot, SlotId, Used};
 
 use super::witness::{Head, Witness};
 use super::{Batch, Loaded, OpenError, Store};
 
+mod archive;
 mod read;
 mod schema;
 
@@ -55,6 +56,22 @@ impl Sqlite {
         self
     }
 
+    /// The hours that the ledger has forgotten, from `from` to before `until`, oldest first; without their split by tags.
+    ///
+    /// # Errors
+    /// What is damaged.
+    pub fn archived(&self, from: Hour, until: Hour) -> Result<Vec<(SlotId, Slot)>, String> {
+        archive::rows(&self.connection, from, until)
+    }
+
+    /// Whether the archive is as it was written and fits the ledger.
+    ///
+    /// # Errors
+    /// The first row that is wrong.
+    pub fn verify_archive(&self, ledger: &Ledger) -> Result<(), String> {
+        archive::verify(&self.connection, ledger)
+    }
+
     /// Where the ledger ends.
     pub(super) fn head(&self) -> Head {
         self.head
@@ -71,10 +88,11 @@ impl Sqlite {
     }
 
     /// In one transaction, and read back before it counts: a checkpoint that is not the same ledger is not written.
-    fn replace(&mut self, checkpoint: &[Record]) -> Result<(), String> {
+    fn replace(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
         let mut head = self.head;
         let transaction = self.connection.transaction().map_err(words)?;
         forget(&transaction, checkpoint).map_err(words)?;
+        archive::append(&transaction, forgotten).map_err(words)?;
         let anchor = "UPDATE chain SET first = ?1, before = ?2";
         transaction.execute(anchor, params![head.seq + 1, head.link.0]).map_err(words)?;
         transaction.execute("DELETE FROM transitions", []).map_err(words)?;
@@ -112,8 +130,8 @@ impl Store for Sqlite {
         self.note()
     }
 
-    fn compact(&mut self, checkpoint: &[Record]) -> Result<(), String> {
-        self.replace(checkpoint)?;
+    fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
+        self.replace(checkpoint, forgotten)?;
         self.note()
     }
 }

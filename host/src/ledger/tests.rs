@@ -124,7 +124,7 @@ fn a_ledger_of_version_1_is_opened_and_becomes_one_of_this_version() {
     drop(Sqlite::open(&path, true).unwrap());
     let version: u32 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[test]
@@ -155,13 +155,72 @@ fn a_checkpoint_takes_the_place_of_all_entries_and_of_forgotten_usage() {
     closed.iter().for_each(|record| ledger.apply(record));
     store.commit(&Batch { used: vec![used(5, 360_000)], records: closed.to_vec() }).unwrap();
     ledger.apply_used(&used(5, 360_000));
-    let (records, after) = ledger.checkpoint();
-    store.compact(&records).unwrap();
+    let tollgate_metering::Folded { records, forgotten, after } = ledger.checkpoint();
+    store.compact(&records, &forgotten).unwrap();
     let loaded = store.load().unwrap();
     assert_eq!(loaded.used, [used(5, 360_000)]);
     assert_eq!(loaded.records, records);
     assert_eq!(fold(loaded).unwrap(), after);
     assert_eq!(after.balance().recorded, 12);
+    // Hour 2 is archived.
+    let archived = |store: &Sqlite, from, until| store.archived(Hour(from), Hour(until)).unwrap();
+    let [(id, slot)] = &archived(&store, 0, 3)[..] else { panic!("{:?}", archived(&store, 0, 3)) };
+    assert_eq!((id.hour, slot.recorded, slot.life.name()), (Hour(2), 7, "counted"));
+    assert_eq!(archived(&store, 3, 1_000), []);
+    assert_eq!(store.verify_archive(&after), Ok(()));
+}
+
+#[test]
+fn a_changed_archive_is_found() {
+    let broken = |change: &str| {
+        let (volume, ledger) = archived();
+        spoil(&volume, change);
+        Sqlite::open(&database(&volume), true).unwrap().verify_archive(&ledger).unwrap_err()
+    };
+    let text = "UPDATE archive SET text = replace(text, 'recorded=7', 'recorded=8')";
+    assert_eq!(broken(text), "row 1 of the archive or one before it was changed: its hash does not fit");
+    assert_eq!(broken("UPDATE archive SET hour = 3"), "row 1 of the archive is under the hour 3 and about the hour 2");
+    assert_eq!(broken("DELETE FROM archive"), "the archive differs from the sums of forgotten hours: images");
+    assert_eq!(broken("UPDATE archive SET seq = 2"), "row 1 of the archive is missing");
+}
+
+/// A year and a month is kept; what is left is still a chain, and fits the sums as far as it goes.
+#[test]
+fn the_oldest_hours_leave_the_archive() {
+    let (volume, mut ledger) = archived();
+    let mut store = Sqlite::open(&database(&volume), true).unwrap();
+    store.load().unwrap();
+    for days in [5, 401, 406] {
+        let at = days * 86_400;
+        let used = used(1, at);
+        let closed = Record::Closed { slot: used.slot.clone(), why: tollgate_metering::Close::Counted };
+        let alive = Record::Heartbeat { at: at + 4 * 86_400 };
+        let batch = Batch { used: vec![used], records: vec![closed, alive] };
+        batch.used.iter().for_each(|used| ledger.apply_used(used));
+        batch.records.iter().for_each(|record| ledger.apply(record));
+        store.commit(&batch).unwrap();
+        let folded = ledger.checkpoint();
+        store.compact(&folded.records, &folded.forgotten).unwrap();
+        ledger = folded.after;
+    }
+    let hours: Vec<u32> =
+        store.archived(Hour(0), Hour(u32::MAX)).unwrap().iter().map(|(id, _)| id.hour.0 / 24).collect();
+    assert_eq!(hours, [401, 406]);
+    assert_eq!(store.verify_archive(&ledger), Ok(()));
+}
+
+/// A ledger with one archived hour, and its state.
+fn archived() -> (TempDir, Ledger) {
+    let volume = written();
+    let mut store = Sqlite::open(&database(&volume), true).unwrap();
+    let mut ledger = store.load().and_then(fold).unwrap();
+    let slot = used(0, 7_300).slot;
+    let closed = [Record::Closed { slot, why: tollgate_metering::Close::Counted }, Record::Heartbeat { at: 360_000 }];
+    closed.iter().for_each(|record| ledger.apply(record));
+    store.commit(&Batch { used: Vec::new(), records: closed.to_vec() }).unwrap();
+    let folded = ledger.checkpoint();
+    store.compact(&folded.records, &folded.forgotten).unwrap();
+    (volume, folded.after)
 }
 
 #[test]

@@ -31,7 +31,7 @@ struct Waiting {
 #[derive(Debug)]
 enum What {
     Batch(Batch),
-    Checkpoint(Vec<Record>),
+    Checkpoint { records: Vec<Record>, forgotten: Vec<Record> },
 }
 
 impl Writer {
@@ -58,12 +58,13 @@ impl Writer {
         self.ask(What::Batch(batch)).await
     }
 
-    /// Returns when the checkpoint stands on disk in place of everything before it.
+    /// Returns when the checkpoint stands on disk in place of everything before it, and what it forgets
+    /// is in the archive.
     ///
     /// # Errors
     /// As for [`Writer::commit`].
-    pub async fn compact(&self, checkpoint: Vec<Record>) -> Result<(), Poisoned> {
-        self.ask(What::Checkpoint(checkpoint)).await
+    pub async fn compact(&self, records: Vec<Record>, forgotten: Vec<Record>) -> Result<(), Poisoned> {
+        self.ask(What::Checkpoint { records, forgotten }).await
     }
 
     async fn ask(&self, what: What) -> Result<(), Poisoned> {
@@ -80,7 +81,7 @@ fn write_all(store: &mut impl Store, waiting: &mut mpsc::Receiver<Waiting>) {
     while let Some(first) = next.take().or_else(|| waiting.blocking_recv()) {
         let mut answers = vec![first.done];
         let written = match first.what {
-            What::Checkpoint(checkpoint) => attempt(&mut poisoned, || store.compact(&checkpoint)),
+            What::Checkpoint { records, forgotten } => attempt(&mut poisoned, || store.compact(&records, &forgotten)),
             What::Batch(mut together) => {
                 while let Ok(one) = waiting.try_recv() {
                     let What::Batch(batch) = one.what else {

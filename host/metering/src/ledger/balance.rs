@@ -96,6 +96,11 @@ impl Balance {
 }
 
 impl Ledger {
+    /// The sums of forgotten hours, by listing and dimension.
+    pub fn forgotten(&self) -> &BTreeMap<(String, String), Balance> {
+        &self.past
+    }
+
     /// The sums of each listing and dimension, forgotten hours included.
     pub fn balances(&self) -> BTreeMap<(String, String), Balance> {
         let mut sums = self.past.clone();

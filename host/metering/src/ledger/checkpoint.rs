@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::{Balance, Ledger};
 use crate::hour::Hour;
 use crate::record::{HandedOver, Record};
-use crate::slot::{Life, Slot};
+use crate::slot::{Life, Slot, SlotId};
 use crate::units::Buckets;
 
 /// Entries are folded into a checkpoint once a day.
@@ -35,15 +35,46 @@ pub struct Checkpoint {
     pub handed_over: Vec<HandedOver>,
 }
 
+/// What a checkpoint does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded {
+    /// The entries that stand for all entries so far, together with the sums of usage of the slots named in
+    /// [`Record::Kept`].
+    pub records: Vec<Record>,
+    /// Each slot that is forgotten, as [`Record::Kept`] without its split by tags: for an archive. No ledger needs them.
+    pub forgotten: Vec<Record>,
+    /// The ledger afterwards.
+    pub after: Ledger,
+}
+
 impl Ledger {
-    /// True once a day: write what [`Ledger::checkpoint`] says in place of everything before it.
+    /// True once a day: put the records of [`Ledger::checkpoint`] in place of everything before it.
     pub fn checkpoint_due(&self) -> bool {
         self.boots > 0 && self.newest.0 >= self.compacted.0.saturating_add(EVERY_HOURS)
     }
 
-    /// The entries that stand for all entries so far, together with the sums of usage of the slots named in
-    /// [`Record::Kept`]; and the ledger as it is after them.
-    pub fn checkpoint(&self) -> (Vec<Record>, Self) {
+    /// Folds all entries so far. Hours that are over, without a remainder and older than two days are forgotten: only
+    /// their sums stay.
+    pub fn checkpoint(&self) -> Folded {
+        let mut after = Self { compacted: self.newest, ..self.clone() };
+        let forgotten = after.forget();
+        Folded { records: after.folded(), forgotten, after }
+    }
+
+    fn forget(&mut self) -> Vec<Record> {
+        let kept = self.kept_from();
+        let old = |id: &SlotId, slot: &Slot| id.hour < kept && slot.life.over() && slot.remainder.is_empty();
+        let mut forgotten = Vec::new();
+        for (id, slot) in self.slots.extract_if(.., |id, slot| old(id, slot)) {
+            let sum = self.past.entry((id.listing.clone(), id.dimension.clone())).or_default();
+            sum.add(&Balance::of(&slot));
+            forgotten.push(Record::Kept { slot: id, state: Box::new(slot.without_split()) });
+        }
+        self.questions.retain(|id, _| id.hour >= kept);
+        forgotten
+    }
+
+    fn folded(&self) -> Vec<Record> {
         let checkpoint = Checkpoint {
             ledger: self.id,
             identity: self.identity.clone(),
@@ -78,8 +109,7 @@ impl Ledger {
             Record::Kept { slot: id.clone(), state: Box::new(state) }
         });
         let first = Record::Checkpoint(Box::new(checkpoint));
-        let records = core::iter::once(first).chain(past).chain(granted).chain(asked).chain(kept).collect();
-        (records, Self { compacted: self.newest, ..self.clone() })
+        core::iter::once(first).chain(past).chain(granted).chain(asked).chain(kept).collect()
     }
 
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) {
@@ -99,6 +129,16 @@ impl Ledger {
 }
 
 impl Slot {
+    /// Amounts, request and outcome; not which tags they came under, which would be most of it.
+    fn without_split(mut self) -> Self {
+        self.open = Buckets::default();
+        self.brought = Buckets::default();
+        if let Some(request) = &mut self.request {
+            request.allocations = Vec::new();
+        }
+        self
+    }
+
     /// Folds the state at a checkpoint into what the sums of usage came to.
     pub(super) fn restore(&mut self, state: &Self) {
         let open = match state.life {

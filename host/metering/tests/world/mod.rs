@@ -172,12 +172,13 @@ impl World {
     /// Folds all entries into a checkpoint, as a store does once a day, and forgets the usage of forgotten hours.
     fn compact(&mut self) -> Vec<String> {
         let due = if self.ledger.checkpoint_due() { "due" } else { "not due" };
-        let (records, after) = self.ledger.checkpoint();
+        let folded = self.ledger.checkpoint();
         let before = self.records.len();
-        self.records = records.iter().map(Record::to_text).collect();
-        self.used.retain(|used| after.slot(&used.slot).is_some());
-        self.ledger = after;
-        vec![format!("{due}: {before} entries become {}", self.records.len())]
+        self.records = folded.records.iter().map(Record::to_text).collect();
+        self.used.retain(|used| folded.after.slot(&used.slot).is_some());
+        self.ledger = folded.after;
+        let forgotten = folded.forgotten.iter().filter_map(line);
+        std::iter::once(format!("{due}: {before} entries become {}", self.records.len())).chain(forgotten).collect()
     }
 
     /// Until nothing is left to write, then lets every try begin.
@@ -359,6 +360,7 @@ fn line(record: &Record) -> Option<String> {
             format!("{known} {} again at {}", name(slot), time(*retry_at))
         }
         Record::Ended { slot, end, .. } => format!("end {} {end:?}", name(slot)),
+        Record::Kept { slot, state } => format!("forget {}", shown(slot, state)),
         _ => return None,
     })
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::ledger::OpenError;
 
 /// `PRAGMA user_version` of this schema.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// `PRAGMA application_id`: "TOLL".
 const APPLICATION: i64 = 0x544f_4c4c;
 
@@ -35,14 +35,28 @@ const CHAIN: &str = "
     INSERT INTO chain VALUES (1, 1, zeroblob(32));
 ";
 
+/// Since version 3 forgotten hours are archived: each as its entry `kept` without the split by tags, with a chain of their own.
+/// `whole`: all that the ledger has ever forgotten is there.
+const ARCHIVE: &str = "
+    CREATE TABLE archive (seq INTEGER PRIMARY KEY, hour INTEGER NOT NULL, text TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
+    CREATE INDEX archive_hour ON archive (hour);
+    CREATE TABLE archive_chain (
+        one INTEGER PRIMARY KEY CHECK (one = 1), first INTEGER NOT NULL, before BLOB NOT NULL, whole INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO archive_chain VALUES (1, 1, zeroblob(32), 1);
+";
+/// What an older version has forgotten is in no archive.
+const UNARCHIVED: &str = "UPDATE archive_chain SET whole = 0;";
+
 /// Makes the tables, or brings them to this version, each step in one transaction. `begun`: there must be a ledger.
 pub(super) fn prepare(connection: &Connection, begun: bool) -> Result<(), Unfit> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let steps = match version {
         VERSION => return Ok(()),
         0 if begun => return Err(Unfit::Damaged("the ledger had begun, and now it is missing or empty".to_owned())),
-        0 => format!("{SCHEMA} {CHAIN} PRAGMA application_id = {APPLICATION};"),
-        1 => CHAIN.to_owned(),
+        0 => format!("{SCHEMA} {CHAIN} {ARCHIVE} PRAGMA application_id = {APPLICATION};"),
+        1 => format!("{CHAIN} {ARCHIVE}"),
+        2 => format!("{ARCHIVE} {UNARCHIVED}"),
         newer => return Err(Unfit::Damaged(format!("written by another version of the host (schema {newer})"))),
     };
     let done = connection.execute_batch(&format!("BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;"));
