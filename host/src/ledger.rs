@@ -158,6 +158,18 @@ pub fn inspect(folder: &Path) -> Result<Ledger, OpenError> {
     checked.map_err(|problem| OpenError::Damaged { path, problem })
 }
 
+/// Whether records follow from the state, one after the other.
+///
+/// # Errors
+/// The first that does not, and why: a fault of Tollgate.
+pub(crate) fn admit(ledger: &Ledger, records: &[Record]) -> Result<(), String> {
+    let unfit = |(number, refusal)| match records.get::<usize>(number) {
+        Some(record) => format!("{refusal}: {}", record.to_text()),
+        None => format!("{refusal}"),
+    };
+    ledger.admit_all(records).map_err(unfit)
+}
+
 /// The state after everything that was loaded.
 ///
 /// # Errors

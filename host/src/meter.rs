@@ -12,7 +12,7 @@ use tollgate_runtime::meter::{Commit, Desk, Stopped};
 
 use crate::clock::Clock;
 use crate::entitlement::system_random;
-use crate::ledger::{Batch, Opened, Poisoned, Writer};
+use crate::ledger::{self, Batch, Opened, Poisoned, Writer};
 use crate::marketplace::{Answer, Marketplace, MeterUsage};
 
 mod adopt;
@@ -148,16 +148,7 @@ impl<M: Marketplace> Keeper<M> {
     /// batch is written then.
     async fn write(&mut self, used: Vec<Used>, records: Vec<Record>) -> Result<(), Poisoned> {
         let refused = used.iter().find_map(|used| self.ledger.admit_used(used).err());
-        let mut ahead = None;
-        if let [record] = records.as_slice() {
-            self.ledger.admit(record).map_err(|refusal| Poisoned(format!("{refusal}: {}", record.to_text())))?;
-        }
-        for record in records.iter().filter(|_| records.len() > 1) {
-            // Records of one batch may build on each other, so each is checked against those before it.
-            let state = ahead.get_or_insert_with(|| self.ledger.clone());
-            state.admit(record).map_err(|refusal| Poisoned(format!("{refusal}: {}", record.to_text())))?;
-            state.apply(record);
-        }
+        ledger::admit(&self.ledger, &records).map_err(Poisoned)?;
         if let Some(refusal) = refused {
             return Err(Poisoned(refusal.to_string()));
         }

@@ -6,6 +6,7 @@
 mod admit;
 mod adoption;
 mod balance;
+mod batch;
 mod checkpoint;
 
 use alloc::collections::BTreeMap;

@@ -58,15 +58,11 @@ impl Other {
     /// # Errors
     /// They do not fit, or cannot be written: this ledger is then left to the next start.
     pub fn write(&mut self, records: Vec<Record>) -> Result<(), String> {
-        let mut after = self.ledger.clone();
-        for record in &records {
-            after.admit(record).map_err(|refusal| format!("{refusal}: {}", record.to_text()))?;
-            after.apply(record);
-        }
+        super::admit(&self.ledger, &records)?;
         if !records.is_empty() {
-            self.store.commit(&Batch { used: Vec::new(), records })?;
+            self.store.commit(&Batch { used: Vec::new(), records: records.clone() })?;
         }
-        self.ledger = after;
+        records.iter().for_each(|record| self.ledger.apply(record));
         Ok(())
     }
 
