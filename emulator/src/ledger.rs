@@ -49,7 +49,11 @@ pub(crate) struct Sent {
 pub(crate) struct Registration {
     pub(crate) product_code: String,
     pub(crate) resource: String,
+    /// When the resource started, on the emulator's clock.
+    pub(crate) started_ms: u64,
     pub(crate) at_ms: u64,
+    /// When the resource ended.
+    pub(crate) ended_ms: Option<u64>,
 }
 
 /// How a record was taken.
@@ -113,6 +117,13 @@ impl Ledger {
             self.registrations.push(registration);
         }
         !known
+    }
+
+    /// Notes that a resource has ended: it is metered no longer.
+    pub(crate) fn end(&mut self, resource: &str, at_ms: u64) {
+        for registration in self.registrations.iter_mut().filter(|registration| registration.resource == resource) {
+            registration.ended_ms.get_or_insert(at_ms);
+        }
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = (&RecordKey, &Record)> {

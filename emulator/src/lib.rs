@@ -13,14 +13,19 @@
 
 mod account;
 mod allocation;
+mod assertion;
+mod bill;
 mod clock;
 mod control;
 mod entitlement;
+mod export;
 mod fault;
+mod invoice;
 mod jwt;
 mod ledger;
 mod metadata;
 mod meter_usage;
+mod money;
 mod options;
 mod product;
 mod quota;
@@ -32,7 +37,8 @@ mod truth;
 mod wire;
 
 pub use jwt::{KeyError, SigningKey};
-pub use options::{DryRunReply, ExpiredKey, Options, PastWindow, RefusedResource, TagCharset, TokenScope};
+pub use money::Dollars;
+pub use options::{BilledFrom, DryRunReply, ExpiredKey, Options, PastWindow, RefusedResource, TagCharset, TokenScope};
 pub use product::{Pricing, Product};
 pub use quota::Quota;
 pub use server::{BindError, Emulator};

@@ -12,6 +12,10 @@ pub struct Options {
     /// HTTP status of errors of the signature and the credentials. The documentation's copies disagree between 400
     /// and 403. Default 400, which is what other services with the same protocol answer.
     pub auth_error_status: u16,
+    /// From when a task or pod is billed after `RegisterUsage`. Documented is that AWS meters the task by itself, and
+    /// that one registered within six hours of its start loses nothing. Default: from the start of the task, since
+    /// only then the six hours have a meaning.
+    pub billed_from: BilledFrom,
     /// Whether `DryRun` looks at the subscription. Documented is only that it checks permissions. Default `false`:
     /// a client that takes a dry run for a proof of entitlement must be found out.
     pub dry_run_checks_subscription: bool,
@@ -59,6 +63,7 @@ impl Default for Options {
         Self {
             account: "123456789012".to_owned(),
             auth_error_status: 400,
+            billed_from: BilledFrom::TaskStart,
             dry_run_checks_subscription: false,
             dry_run: DryRunReply::ErrorCode { status: 400 },
             expired_key: ExpiredKey::Sign,
@@ -76,6 +81,15 @@ impl Default for Options {
             token_scope: TokenScope::Resource,
         }
     }
+}
+
+/// From when `RegisterUsage` bills a task or pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BilledFrom {
+    /// The first call.
+    Registration,
+    /// The start of the task; for one registered later than six hours after it, of the month at most.
+    TaskStart,
 }
 
 /// The answer to a permitted `DryRun`.

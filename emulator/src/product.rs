@@ -7,7 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::jwt::{KeyError, SigningKey};
+use crate::{
+    jwt::{KeyError, SigningKey},
+    money::Dollars,
+};
 
 /// How a listing is priced, as far as the metering service cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub struct Product {
     dimensions: BTreeSet<String>,
     publisher: Option<String>,
     keys: BTreeMap<u32, KeyVersion>,
+    prices: BTreeMap<String, Dollars>,
+    price_per_hour: Option<Dollars>,
 }
 
 #[derive(Debug, Clone)]
@@ -39,7 +44,14 @@ impl Product {
     /// A product with these dimension keys (the API names, not the display names) and no signing key yet.
     pub fn new(pricing: Pricing, dimensions: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let dimensions = dimensions.into_iter().map(Into::into).collect();
-        Self { pricing, dimensions, publisher: None, keys: BTreeMap::new() }
+        Self {
+            pricing,
+            dimensions,
+            publisher: None,
+            keys: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            price_per_hour: None,
+        }
     }
 
     /// The same product with `key` as version `version` of its signing key.
@@ -56,6 +68,20 @@ impl Product {
         self
     }
 
+    /// The same product with a price for one unit of `dimension`; the invoice preview needs it, nothing else.
+    #[must_use]
+    pub fn with_price(mut self, dimension: impl Into<String>, price: Dollars) -> Self {
+        self.prices.insert(dimension.into(), price);
+        self
+    }
+
+    /// The same product with a price for one hour of a task or pod.
+    #[must_use]
+    pub fn with_price_per_hour(mut self, price: Dollars) -> Self {
+        self.price_per_hour = Some(price);
+        self
+    }
+
     /// Generates every key version in `versions` that is not there yet.
     ///
     /// # Errors
@@ -69,9 +95,13 @@ impl Product {
         Ok(())
     }
 
-    /// Takes over the signing keys of what the product was before.
-    pub(crate) fn keep_keys_of(&mut self, before: &Self) {
+    /// Takes over what is not said anew of what the product was before: its signing keys, and prices.
+    pub(crate) fn inherit(&mut self, before: &Self) {
         self.keys.clone_from(&before.keys);
+        for (dimension, price) in &before.prices {
+            self.prices.entry(dimension.clone()).or_insert(*price);
+        }
+        self.price_per_hour = self.price_per_hour.or(before.price_per_hour);
     }
 
     /// Notes that a key version was rotated out at `unix_s`.
@@ -87,6 +117,24 @@ impl Product {
 
     pub(crate) fn pricing(&self) -> Pricing {
         self.pricing
+    }
+
+    pub(crate) fn dimensions(&self) -> impl Iterator<Item = &str> {
+        self.dimensions.iter().map(String::as_str)
+    }
+
+    pub(crate) fn publisher(&self) -> Option<&str> {
+        self.publisher.as_deref()
+    }
+
+    /// For one unit of `dimension`.
+    pub(crate) fn price(&self, dimension: &str) -> Option<Dollars> {
+        self.prices.get(dimension).copied()
+    }
+
+    /// For one hour of a task or pod.
+    pub(crate) fn price_per_hour(&self) -> Option<Dollars> {
+        self.price_per_hour
     }
 
     pub(crate) fn sells(&self, dimension: &str) -> bool {

@@ -70,7 +70,13 @@ pub(crate) fn register_usage(
         (Some(_), Pricing::Custom) => "registered-never-billed-custom-pricing",
         (Some(_), Pricing::Hourly) => {
             let resource = task.resource();
-            let registration = Registration { product_code: product_code.clone(), resource, at_ms: now_ms };
+            let registration = Registration {
+                product_code: product_code.clone(),
+                resource,
+                started_ms: task.started_ms,
+                at_ms: now_ms,
+                ended_ms: None,
+            };
             if service.ledger.register(registration) { "registered" } else { "registered-before" }
         }
     };

@@ -1,12 +1,16 @@
-//! The truth for those who test a client: every call with its verdict and the rule that decided it, and what AWS would
-//! bill. Only appended to; when it is full, the oldest calls go.
+//! The truth for those who test a client: every call with its verdict and the rule that decided it, and each record
+//! that AWS would bill. Only appended to. Calls are kept up to a number of bytes; then the oldest go, and
+//! [`Truth::dropped`] says how many.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
-use crate::ledger::{Ledger, Record, RecordKey};
+use crate::{
+    bill::{hour_text, parts},
+    ledger::{Ledger, Record, RecordKey},
+};
 
 /// One call of the AWS API, as it was decided.
 #[derive(Debug, Clone, Serialize)]
@@ -44,10 +48,11 @@ pub(crate) enum Verdict {
     Refused,
 }
 
-/// The log of calls.
+/// The log of calls, each as the JSON it is shown in: a fifth of what it takes as values.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
-    calls: VecDeque<Call>,
+    calls: VecDeque<Box<RawValue>>,
+    bytes: usize,
     last: u64,
 }
 
@@ -56,23 +61,37 @@ impl Truth {
     pub(crate) fn append(&mut self, mut call: Call) -> u64 {
         self.last += 1;
         call.seq = self.last;
-        if self.calls.len() == CALLS_MAX {
-            self.calls.pop_front();
+        let line = serde_json::value::to_raw_value(&call).unwrap_or_default();
+        self.bytes += weight(&line);
+        self.calls.push_back(line);
+        while self.bytes > BYTES_MAX
+            && let Some(oldest) = self.calls.pop_front()
+        {
+            self.bytes -= weight(&oldest);
         }
-        self.calls.push_back(call);
         self.last
     }
 
-    /// The calls after number `seq`, oldest first, at most a page of them.
-    pub(crate) fn after(&self, seq: u64) -> Vec<Call> {
-        let from = self.calls.partition_point(|call| call.seq <= seq);
-        self.calls.iter().skip(from).take(PAGE_MAX).cloned().collect()
+    /// The calls after number `seq`, oldest first, at most `max` of them.
+    pub(crate) fn after(&self, seq: u64, max: usize) -> Vec<Box<RawValue>> {
+        let known = usize::try_from(seq.saturating_sub(self.dropped())).unwrap_or(usize::MAX);
+        self.calls.iter().skip(known).take(max).cloned().collect()
+    }
+
+    /// How many of the first calls are kept no longer.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.last - u64::try_from(self.calls.len()).unwrap_or(u64::MAX)
     }
 }
 
-/// What AWS would bill, for the control API.
+/// Bytes a call takes in memory, its place in the list included.
+fn weight(line: &RawValue) -> usize {
+    line.get().len() + size_of::<Box<RawValue>>()
+}
+
+/// Each record that AWS would bill, for the control API.
 #[derive(Debug, Serialize)]
-pub(crate) struct Bill {
+pub(crate) struct Records {
     records: Vec<BillRecord>,
     registrations: Vec<BillRegistration>,
     /// Units of each dimension over all products, resources and hours.
@@ -117,7 +136,7 @@ struct BillLine {
     quantity: u64,
 }
 
-impl Bill {
+impl Records {
     /// Sums up what the ledger holds.
     pub(crate) fn of(ledger: &Ledger) -> Self {
         let mut billed: BTreeMap<String, u64> = BTreeMap::new();
@@ -150,14 +169,6 @@ impl Bill {
     }
 }
 
-/// The parts a record is billed in: its allocations, or all of it untagged.
-fn parts(record: &Record) -> Vec<(Vec<(String, String)>, u32)> {
-    if record.allocations.is_empty() {
-        return vec![(Vec::new(), record.quantity)];
-    }
-    record.allocations.iter().map(|allocation| (allocation.tags.clone(), allocation.quantity)).collect()
-}
-
 fn bill_record(key: &RecordKey, record: &Record) -> BillRecord {
     let allocations = record.allocations.iter().cloned();
     BillRecord {
@@ -173,11 +184,41 @@ fn bill_record(key: &RecordKey, record: &Record) -> BillRecord {
     }
 }
 
-/// The start of an hour in RFC 3339.
-fn hour_text(hour: i64) -> String {
-    jiff::Timestamp::from_second(hour.saturating_mul(3_600))
-        .map_or_else(|_| hour.to_string(), |start| start.to_string())
-}
+/// About a hundred thousand calls of `MeterUsage`.
+const BYTES_MAX: usize = 64 << 20;
 
-const CALLS_MAX: usize = 1_000_000;
-const PAGE_MAX: usize = 1_000;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(bytes: usize) -> Call {
+        Call {
+            seq: 0,
+            at_ms: 0,
+            operation: "MeterUsage".to_owned(),
+            resource: String::new(),
+            request: Value::String("x".repeat(bytes)),
+            status: 200,
+            code: None,
+            record_id: None,
+            verdict: Verdict::Accepted,
+            rule: "recorded".to_owned(),
+            fault: None,
+        }
+    }
+
+    #[test]
+    fn the_oldest_calls_go_when_the_log_is_full_and_the_numbers_stay() {
+        let mut truth = Truth::default();
+        for _ in 0..70 {
+            truth.append(call(1 << 20));
+        }
+        assert!((6..10).contains(&truth.dropped()), "{} dropped", truth.dropped());
+        let seq = |line: &RawValue| serde_json::from_str::<Value>(line.get()).unwrap()["seq"].as_u64().unwrap();
+        let all = truth.after(0, 100);
+        assert_eq!((seq(&all[0]), seq(&all[all.len() - 1])), (truth.dropped() + 1, 70));
+        assert_eq!(truth.after(68, 100).iter().map(|line| seq(line)).collect::<Vec<_>>(), [69, 70]);
+        assert_eq!(truth.after(68, 1).len(), 1);
+        assert!(truth.after(70, 100).is_empty() && truth.after(u64::MAX, 100).is_empty());
+    }
+}

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
 mod auth;
+mod bill;
 mod control;
 mod faults;
 mod meter_usage;
