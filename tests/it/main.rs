@@ -14,6 +14,7 @@ mod metering;
 
 mod crash;
 mod shutdown;
+mod torture;
 
 mod bad_input;
 mod limits;
