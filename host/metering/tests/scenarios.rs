@@ -56,6 +56,7 @@ macro_rules! scenarios {
 
 scenarios! {
     adoption
+    adoption_clock
     adoption_occupied
     allocations
     carry

@@ -93,7 +93,7 @@ impl Ledger {
             // Never billed in its own hour, so it has none: as within one ledger, the next takes it.
             Part::Remainder => {
                 policy.per(&handed.slot.dimension).filter(|&per| per == handed.per)?;
-                self.book(&handed.slot, now.s)
+                self.book_from(&handed.slot, now.s)
             }
             _ if self.may_keep_its_hour(handed, now) => handed.slot.hour,
             _ => self.may_move_to(old, handed, now, policy)?,
@@ -115,7 +115,12 @@ impl Ledger {
     fn may_move_to(&self, old: &Self, handed: &HandedOver, now: Now, policy: &Policy) -> Option<Hour> {
         let declared = policy.carry && now.confirmed && old.continuous_since(handed.used_at);
         let same_price = policy.per(&handed.slot.dimension).is_none_or(|per| per == handed.per);
-        (declared && same_price).then(|| self.book(&handed.slot, now.s))
+        (declared && same_price).then(|| self.book_from(&handed.slot, now.s))
+    }
+
+    /// The hour that takes usage now, but none before that of the slot: this clock may be behind the one that began it.
+    fn book_from(&self, slot: &SlotId, now: u64) -> Hour {
+        self.book(slot, now.max(slot.hour.start()))
     }
 
     pub(super) fn hand_over(&mut self, handed: &HandedOver) {
