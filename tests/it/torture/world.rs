@@ -8,7 +8,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tollgate_cli::host::{Host, HostCommand, log_fields};
 use tollgate_cli::http::Http;
-use tollgate_cli::process::{Ended, Stream};
+use tollgate_cli::process::{Ended, PATIENCE, Stream};
 
 use super::audit::{ANSWERS, Audit, SOLD, folder};
 use super::calls::Calls;
@@ -25,6 +25,8 @@ const FAULTS: [&str; 6] = ["throttle", "error-500", "drop-before", "drop-after",
 const BACKOFF_MAX_S: u64 = 600;
 /// Within this time a host that has something to say to AWS says it.
 const SOON: Duration = Duration::from_millis(150);
+/// The host's clock follows the emulator's within this time.
+const CLOCKS_DIFFER_S: u64 = 5;
 /// So many looks at a host that does not settle, and it never will.
 const LOOKS_MAX: usize = 400;
 
@@ -136,7 +138,7 @@ impl World {
     async fn nothing_waits(&mut self, host: &mut Host) {
         let mut from = lines(host);
         for _ in 0..LOOKS_MAX {
-            let usage: Value = serde_json::from_slice(&host.admin("/usage").await.unwrap().body).unwrap();
+            let usage = self.usage_now(host).await;
             if !waits(&usage) {
                 let at = usage["at"].as_u64().unwrap();
                 return self.audit.quiet.push((self.folder(), at));
@@ -158,6 +160,20 @@ impl World {
             }
         }
         panic!("the host does not settle: {}", host.admin("/usage").await.unwrap().text());
+    }
+
+    /// What the host says once it has heard what time it is.
+    async fn usage_now(&self, host: &Host) -> Value {
+        let now = self.lab.control().clock().await.unwrap().now_ms / 1_000;
+        let look = async {
+            loop {
+                let usage: Value = serde_json::from_slice(&host.admin("/usage").await.unwrap().body).unwrap();
+                if usage["at"].as_u64().unwrap() + CLOCKS_DIFFER_S >= now {
+                    return usage;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("the host hears of the time")
     }
 
     /// After each end of a host: nothing that a client got is missing, nothing is there that nobody asked for.
