@@ -16,6 +16,8 @@ mod crash;
 mod shutdown;
 mod torture;
 
+mod fuzz;
+
 mod bad_input;
 mod limits;
 mod production;

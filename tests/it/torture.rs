@@ -14,6 +14,7 @@ mod report;
 mod story;
 mod world;
 
+pub(crate) use dice::Dice;
 use report::Report;
 use world::World;
 
