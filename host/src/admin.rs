@@ -1,4 +1,5 @@
-//! What the operator can ask a running host: `/healthz`, `/readyz`, `/metrics`, `/usage`. Read-only, on a port of its own.
+//! What the operator can ask a running host: `/healthz`, `/readyz`, `/metrics`, `/usage`, on a port of its own. Read-only but
+//! for `/usage/settle`, which is for those who can read the ledger's folder.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,8 +16,11 @@ use tollgate_runtime::stats::Stats;
 use crate::entitlement::Grant;
 use crate::meter::Handle;
 use crate::product::manifest::ProductName;
+use crate::usage::Access;
 
+mod guard;
 mod metrics;
+mod usage;
 
 /// How far the process is. Shared by the life of the process, which sets it, and the admin port, which shows it.
 #[derive(Clone, Debug)]
@@ -31,6 +35,7 @@ struct Shown {
     listing: String,
     rotation_s: Option<u64>,
     meter: Option<Handle>,
+    access: Option<Access>,
     stats: Option<Arc<Stats>>,
 }
 
@@ -54,6 +59,7 @@ impl Status {
             listing: listing.to_owned(),
             rotation_s: None,
             meter: None,
+            access: None,
             stats: None,
         };
         Self { shared: Arc::new(watch::Sender::new(shown)) }
@@ -68,6 +74,11 @@ impl Status {
     /// The runtime exists; its numbers can be shown.
     pub fn running(&self, stats: &Arc<Stats>) {
         self.shared.send_modify(|shown| shown.stats = Some(stats.clone()));
+    }
+
+    /// Readers of the ledger's folder can show that they are.
+    pub fn opened(&self, access: Access) {
+        self.shared.send_modify(|shown| shown.access = Some(access));
     }
 
     /// The meter exists; usage can be shown.
@@ -101,8 +112,9 @@ pub fn serve(listener: TcpListener, status: Status) -> std::io::Result<SocketAdd
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/usage", get(usage))
-        .with_state(status);
+        .with_state(status.clone())
+        .merge(usage::routes(status))
+        .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         // axum serves until the process ends; a failing connection is not an error of it.
         let _ = axum::serve(listener, routes).await;
@@ -116,28 +128,20 @@ async fn readyz(State(status): State<Status>) -> Response {
     struct Readiness {
         phase: Phase,
         standing: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<&'static str>,
     }
     let shown = status.now();
-    let standing = match &shown.meter {
-        Some(meter) => meter.snapshot().await.map(|snapshot| snapshot.standing),
-        None => None,
-    };
-    let ready = shown.phase == Phase::Ready && standing.is_some_and(|standing| standing != "stopping");
-    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(Readiness { phase: shown.phase, standing })).into_response()
-}
-
-/// The ledger by hour and dimension.
-async fn usage(State(status): State<Status>) -> Response {
-    let meter = status.now().meter;
-    let snapshot = match meter {
+    let snapshot = match &shown.meter {
         Some(meter) => meter.snapshot().await,
         None => None,
     };
-    match snapshot {
-        Some(snapshot) => Json(snapshot).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "the meter does not run; see /readyz\n").into_response(),
-    }
+    let standing = snapshot.as_ref().map(|snapshot| snapshot.standing);
+    let low = snapshot.is_some_and(|snapshot| snapshot.space_low);
+    let why = low.then_some("the disk of the ledger is almost full");
+    let ready = shown.phase == Phase::Ready && standing.is_some_and(|standing| standing != "stopping");
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(Readiness { phase: shown.phase, standing, why })).into_response()
 }
 
 async fn metrics(State(status): State<Status>) -> Response {

@@ -26,6 +26,7 @@ use crate::place::{self, Place};
 use crate::product::listing;
 use crate::product::load::{self, Product};
 use crate::product::manifest::{Entitlement, Listing, Manifest};
+use crate::usage::Access;
 
 mod ending;
 mod ports;
@@ -96,6 +97,11 @@ async fn live(start: &Start) -> Result<Done, Exit> {
         let opened = tokio::task::block_in_place(|| ledger::open(&config.ledger, &place.identity));
         let opened = opened.map_err(|error| error.exit())?;
         let others = opened.others.clone();
+        let access = Access::new(admin, random());
+        if let Err(error) = access.leave(&opened.folder) {
+            tracing::warn!(%error, "`tollgate-host usage` will not find this host by the folder of its ledger");
+        }
+        status.opened(access);
         let options = options(start, &place);
         let keeper = Keeper::start(opened, aws.clone(), surroundings.clock.clone(), options).await;
         let mut keeper = keeper.map_err(|poisoned| ending::poisoned(&poisoned))?;
@@ -236,6 +242,12 @@ fn load_product(start: &Start, grant: &Grant, meter: &Meter, status: &Status) ->
     let server = Server::new(&runtime, components, meter.clone());
     let server = server.map_err(|error| Exit::new(Why::Product, error.to_string(), "", ""))?;
     Ok(Loaded::Http(Box::new(server)))
+}
+
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    system_random(&mut bytes);
+    bytes
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

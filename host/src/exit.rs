@@ -138,10 +138,9 @@ impl Exit {
     }
 }
 
-/// Tells the operator what was asked for, on stdout.
-#[expect(clippy::print_stdout, reason = "the one place of the host that prints")]
-pub fn tell(text: &str) {
-    print!("{text}");
+/// Where what was asked for goes.
+pub fn output() -> impl std::io::Write {
+    std::io::stdout().lock()
 }
 
 /// The end of a run without an error of the host.

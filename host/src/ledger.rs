@@ -10,18 +10,28 @@ use tollgate_metering::{Ledger, Record, Used};
 
 use crate::exit::{Exit, Why};
 
+use reserve::Reserve;
+
+mod archive;
 mod chain;
+mod fold;
 mod folder;
+mod image;
 #[cfg(test)]
 pub(crate) mod memory;
 mod other;
+mod reserve;
 mod sqlite;
 mod witness;
 mod writer;
 
+pub use archive::{Archive, ArchiveRow, Pages};
+pub use fold::fold;
+pub use image::{Entry, Image, Key, RecordedRow, UsageRow};
 pub use other::Other;
+pub use reserve::Space;
 pub use sqlite::Sqlite;
-pub use writer::{Poisoned, Writer};
+pub use writer::{Poisoned, Reader, Writer};
 
 /// What becomes durable together: all of it or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +49,8 @@ pub struct Loaded {
     pub used: Vec<Used>,
     /// All transitions since the last checkpoint, which they begin with; without one, since the ledger was created.
     pub records: Vec<Record>,
+    /// The number of the last entry that a checkpoint took out; 0 if none did.
+    pub before: u64,
 }
 
 /// Keeps batches. The store is the truth; the state in memory is a fold over it.
@@ -48,6 +60,18 @@ pub trait Store: Send + 'static {
     /// # Errors
     /// What is damaged.
     fn load(&mut self) -> Result<Loaded, String>;
+
+    /// Every row as it stands, unchecked.
+    ///
+    /// # Errors
+    /// The rows cannot be read.
+    fn image(&mut self) -> Result<Image, String>;
+
+    /// The next rows of the archive after a number.
+    ///
+    /// # Errors
+    /// The rows cannot be read.
+    fn archived(&mut self, after: u64) -> Result<Vec<ArchiveRow>, String>;
 
     /// Makes a batch durable.
     ///
@@ -70,6 +94,8 @@ pub struct Opened {
     pub ledger: Ledger,
     /// Where to write what comes next.
     pub writer: Writer,
+    /// Where it is.
+    pub folder: PathBuf,
     /// Folders of other identities on the same volume: see [`Other`].
     pub others: Vec<PathBuf>,
 }
@@ -132,30 +158,15 @@ impl OpenError {
 pub fn open(volume: &Path, identity: &str) -> Result<Opened, OpenError> {
     let mut folder = folder::Folder::take(volume, identity)?;
     let path = folder.database();
+    // First, because opening may write.
+    let reserve = Reserve::open(folder.path(), path.clone());
+    let reserve = reserve.map_err(|error| folder::not_writable(&folder.path().join("reserve"), &error))?;
     let damaged = |problem: String| OpenError::Damaged { path: path.clone(), problem };
-    let store = Sqlite::open(&path, folder.begun())?;
-    let mut store = store.watched(folder.witnessed(), folder.witness()?);
+    let mut store = Sqlite::open(&path, folder.begun())?.watched(folder.witness()?);
     let ledger = store.load().and_then(fold).map_err(damaged)?;
     folder.begin(&store.head())?;
-    let others = folder::others(volume, identity);
-    Ok(Opened { ledger, writer: Writer::new(store, folder), others })
-}
-
-/// The state of a ledger that no host uses, checked, its archive too. Nothing of it changes but the version of its tables.
-///
-/// # Errors
-/// [`OpenError`]: there is none, it is in use, or it is damaged.
-pub fn inspect(folder: &Path) -> Result<Ledger, OpenError> {
-    if !folder::has_ledger(folder) {
-        let problem = "there is no ledger in this folder".to_owned();
-        return Err(OpenError::NotWritable { path: folder.to_owned(), problem });
-    }
-    let folder = folder::Folder::lock(folder.to_owned())?;
-    let path = folder.database();
-    let mut store = Sqlite::open(&path, true)?.watched(folder.witnessed(), folder.witness()?);
-    let loaded = store.load().and_then(fold);
-    let checked = loaded.and_then(|ledger| store.verify_archive(&ledger).map(|()| ledger));
-    checked.map_err(|problem| OpenError::Damaged { path, problem })
+    let (path, others) = (folder.path().to_owned(), folder::others(volume, identity));
+    Ok(Opened { ledger, writer: Writer::new(store, folder, reserve), folder: path, others })
 }
 
 /// Whether records follow from the state, one after the other.
@@ -170,21 +181,34 @@ pub(crate) fn admit(ledger: &Ledger, records: &[Record]) -> Result<(), String> {
     ledger.admit_all(records).map_err(unfit)
 }
 
-/// The state after everything that was loaded.
+/// The state of a ledger that no host uses, after [`verify`]. Nothing of it changes but the version of its tables.
 ///
 /// # Errors
-/// The first entry that does not follow from those before it, or amounts that do not add up.
-pub fn fold(loaded: Loaded) -> Result<Ledger, String> {
-    let mut ledger = Ledger::new();
-    for used in &loaded.used {
-        ledger.admit_used(used).map_err(|refusal| format!("usage of {}: {refusal}", used.slot.dimension))?;
-        ledger.apply_used(used);
-    }
-    for (number, record) in (1_u64..).zip(&loaded.records) {
-        ledger.admit(record).map_err(|refusal| format!("entry {number} ({}): {refusal}", record.to_text()))?;
-        ledger.apply(record);
-    }
-    if ledger.balanced() { Ok(ledger) } else { Err("recorded usage and what became of it differ".to_owned()) }
+/// [`OpenError`]: there is none, it is in use, or it is damaged.
+pub fn inspect(folder: &Path) -> Result<Ledger, OpenError> {
+    let mut held = Other::unread(folder)?;
+    let image = held.image()?;
+    let verified = verify(&image, &mut |after| held.archived(after));
+    verified.map_err(|problem| OpenError::Damaged { path: folder.to_owned(), problem })
+}
+
+/// The state of a ledger of which every row that a start reads is as it was written.
+///
+/// # Errors
+/// The first row that is not, by table and key.
+pub fn state(image: &Image) -> Result<Ledger, String> {
+    image.check().and_then(|whole| fold(whole.loaded))
+}
+
+/// The same, and the archive and the witness are checked too.
+///
+/// # Errors
+/// The first row that is not as it was written, by table and key.
+pub fn verify(image: &Image, pages: &mut Pages<'_>) -> Result<Ledger, String> {
+    let ledger = state(image)?;
+    image.check_witness_line()?;
+    image.archive.check(pages, &ledger)?;
+    Ok(ledger)
 }
 
 #[cfg(test)]

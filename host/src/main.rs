@@ -8,11 +8,8 @@ use tollgate_host::exit;
 
 fn main() -> ExitCode {
     if let Some(asked) = Config::usage() {
-        return match asked.and_then(|command| command.run()) {
-            Ok(text) => {
-                exit::tell(&text);
-                ExitCode::SUCCESS
-            }
+        return match asked.and_then(|command| command.run(&mut exit::output())) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(exit) => exit.report(),
         };
     }

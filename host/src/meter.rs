@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::entitlement::system_random;
 use crate::ledger::{self, Batch, Opened, Poisoned, Writer};
 use crate::marketplace::{Answer, Marketplace, MeterUsage};
+use crate::usage::{Refused, Settlement};
 
 mod adopt;
 mod attest;
@@ -25,7 +26,7 @@ mod snapshot;
 
 pub use attest::Attestation;
 pub use handle::{End, Finished, Handle};
-pub use snapshot::{Row, Snapshot, Total};
+pub use snapshot::{Places, Row, Snapshot, Total};
 
 /// What the meter has to know about the product and this process.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct Keeper<M> {
     booked: Vec<u64>,
     attested_ms: Option<u64>,
     started_boot_s: u64,
+    /// Since when the disk of the ledger is almost full, unix seconds.
+    low_since: Option<u64>,
 }
 
 impl<M: Marketplace> Keeper<M> {
@@ -68,7 +71,7 @@ impl<M: Marketplace> Keeper<M> {
     /// # Errors
     /// The ledger cannot be written.
     pub async fn start(opened: Opened, marketplace: Arc<M>, clock: Clock, options: Options) -> Result<Self, Poisoned> {
-        let Opened { ledger, writer, others: _ } = opened;
+        let Opened { ledger, writer, folder: _, others: _ } = opened;
         let fresh = ledger.is_fresh();
         let (wall, boot) = seconds(&clock);
         let mut trust = Trust::new(wall, boot, (!fresh).then(|| ledger.alive_at()));
@@ -95,6 +98,7 @@ impl<M: Marketplace> Keeper<M> {
             booked,
             attested_ms: None,
             started_boot_s: boot,
+            low_since: None,
         };
         keeper.write(Vec::new(), created.into_iter().chain([started]).collect()).await?;
         Ok(keeper)
@@ -158,9 +162,9 @@ impl<M: Marketplace> Keeper<M> {
         Ok(())
     }
 
-    /// Once a day: folds all entries into a checkpoint.
+    /// Once a day: folds all entries into a checkpoint. It can wait until there is room for it.
     async fn compact(&mut self) -> Result<(), Poisoned> {
-        if self.ledger.checkpoint_due() {
+        if self.ledger.checkpoint_due() && self.writer.space().fits_again() {
             let Folded { records, forgotten, after } = self.ledger.checkpoint();
             tracing::info!(entries = records.len(), archived = forgotten.len(), "folding the ledger into a checkpoint");
             self.writer.compact(records, forgotten).await?;
@@ -199,6 +203,18 @@ impl<M: Marketplace> Keeper<M> {
             let _gone = commit.done.send(answer);
         }
         written
+    }
+
+    /// Closes an hour as a person found it to be.
+    async fn settle(&mut self, settlement: &Settlement) -> Result<Result<(), Refused>, Poisoned> {
+        let at = self.now().s;
+        match settlement.record(&self.ledger, at) {
+            Ok(record) => {
+                tracing::warn!(entry = record.to_text(), "an hour is settled by a person");
+                self.write(Vec::new(), vec![record]).await.map(Ok)
+            }
+            Err(refused) => Ok(Err(refused)),
+        }
     }
 
     fn used(&self, dimension: u32, component: u32, tags: Tags, units: u64, now: u64) -> Option<Used> {

@@ -11,7 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::{Phase, Shown};
-use crate::meter::{Snapshot, Total};
+use crate::meter::{Places, Snapshot, Total};
 
 /// What `/metrics` answers with.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -107,6 +107,14 @@ fn metering(registry: &mut Registry, snapshot: &Snapshot) {
         "1 if every recorded unit is in exactly one place",
         u64::from(snapshot.balanced),
     );
+    let help = "1 while no new usage is taken because the disk of the ledger is almost full";
+    gauge(registry, "ledger_space_low", help, u64::from(snapshot.space_low));
+    gauge(
+        registry,
+        "ledger_space_bytes",
+        "Free bytes on the disk of the ledger, without its reserve",
+        snapshot.space_free,
+    );
     counter(registry, "ledger_boots", "Processes that had this ledger", snapshot.boots);
 }
 
@@ -114,7 +122,7 @@ fn usage(registry: &mut Registry, totals: &[Total]) {
     let units = Family::<Usage, Units>::default();
     let turned_away = Family::<Dimension, Counter>::default();
     for total in totals {
-        for (state, amount) in states(total) {
+        for (state, amount) in states(&total.places) {
             let labels = Usage { listing: total.listing.clone(), dimension: total.dimension.clone(), state };
             units.get_or_create(&labels).set(u64::try_from(amount).unwrap_or(u64::MAX));
         }
@@ -125,23 +133,23 @@ fn usage(registry: &mut Registry, totals: &[Total]) {
     registry.register("usage_turned_away", "Units over the hourly cap, since the process started", turned_away);
 }
 
-fn states(total: &Total) -> [(&'static str, u128); 15] {
+fn states(places: &Places) -> [(&'static str, u128); 15] {
     [
-        ("recorded", total.recorded),
-        ("carried_in", total.carried_in),
-        ("adopted", total.adopted),
-        ("acked", total.acked),
-        ("open", total.open),
-        ("counted", total.counted),
-        ("sealed", total.sealed),
-        ("attempted", total.attempted),
-        ("carried_out", total.carried_out),
-        ("handed_over", total.handed_over),
-        ("in_doubt", total.in_doubt),
-        ("conflict", total.conflict),
-        ("expired", total.expired),
-        ("rejected", total.rejected),
-        ("remainder", total.remainder),
+        ("recorded", places.recorded),
+        ("carried_in", places.carried_in),
+        ("adopted", places.adopted),
+        ("acked", places.acked),
+        ("open", places.open),
+        ("counted", places.counted),
+        ("sealed", places.sealed),
+        ("attempted", places.attempted),
+        ("carried_out", places.carried_out),
+        ("handed_over", places.handed_over),
+        ("in_doubt", places.in_doubt),
+        ("conflict", places.conflict),
+        ("expired", places.expired),
+        ("rejected", places.rejected),
+        ("remainder", places.remainder),
     ]
 }
 

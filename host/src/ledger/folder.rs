@@ -4,17 +4,13 @@
 //! starting empty in its place would forget usage. Behind that stands the [`Witness`].
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::OpenError;
-use super::witness::{Head, Witness};
+use super::witness::{Head, Seen, Witness};
 
 const DATABASE: &str = "ledger.sqlite";
 const LOCK: &str = "lock";
-const BEGUN: &str = "begun\n";
-/// Follows the witness when another identity has adopted all there was.
-const RETIRED: &str = "retired\n";
 /// File systems take names of 255 bytes.
 const NAME_MAX: usize = 200;
 
@@ -23,8 +19,7 @@ const NAME_MAX: usize = 200;
 pub(super) struct Folder {
     path: PathBuf,
     lock: File,
-    begun: bool,
-    witnessed: Option<Head>,
+    seen: Seen,
     retired: bool,
 }
 
@@ -40,56 +35,41 @@ impl Folder {
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
         let lock = options.read(true).write(true).create(true).truncate(false).open(&lock_path);
-        let mut lock = lock.map_err(|error| not_writable(&lock_path, &error))?;
+        let lock = lock.map_err(|error| not_writable(&lock_path, &error))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::Locked(path.clone()),
             TryLockError::Error(error) => not_writable(&lock_path, &error),
         })?;
-        let mut held = Vec::new();
-        lock.read_to_end(&mut held).map_err(|error| not_writable(&lock_path, &error))?;
-        let held = String::from_utf8_lossy(&held);
-        let line = held.strip_prefix(BEGUN);
-        let (line, rest) = line.map_or((None, ""), |line| match line.split_once('\n') {
-            Some((head, rest)) => (Some(format!("{head}\n")), rest),
-            None => (Some(line.to_owned()), ""),
-        });
-        let witnessed = line.as_deref().and_then(Head::read);
-        Ok(Self { begun: line.is_some(), witnessed, retired: rest == RETIRED, path, lock })
+        let mut folder = Self { path, lock, seen: Seen::Missing, retired: false };
+        let read = folder.witness()?.read();
+        (folder.seen, folder.retired) = read.map_err(|error| not_writable(&lock_path, &error))?;
+        Ok(folder)
     }
 
     pub(super) fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
     }
 
+    /// True if there must be a ledger.
     pub(super) fn begun(&self) -> bool {
-        self.begun
-    }
-
-    /// What the second place knew of the ledger; none for a new one, and for one of an older version.
-    pub(super) fn witnessed(&self) -> Option<Head> {
-        self.witnessed
+        self.seen != Seen::Missing
     }
 
     /// The second place.
     pub(super) fn witness(&self) -> Result<Witness, OpenError> {
-        let file = self.lock.try_clone().map_err(|error| not_writable(&self.path.join(LOCK), &error))?;
-        Ok(Witness { file, offset: u64::try_from(BEGUN.len()).unwrap_or_default() })
+        self.lock.try_clone().map(Witness::new).map_err(|error| not_writable(&self.path.join(LOCK), &error))
     }
 
     /// From now on an empty database is a lost one, and one that ends before `head` has lost entries.
     pub(super) fn begin(&mut self, head: &Head) -> Result<(), OpenError> {
-        if self.witnessed == Some(*head) && !self.retired {
+        if self.seen == Seen::Head(*head) && !self.retired {
             return Ok(());
         }
-        let witness = self.witness()?;
-        let lock = &mut self.lock;
-        let written = lock.rewind().and_then(|()| lock.write_all(BEGUN.as_bytes()));
-        let written = written.and_then(|()| lock.set_len(witness.offset));
-        let written = written.and_then(|()| witness.note(head)).and_then(|()| lock.sync_all());
+        let begun = self.witness()?.begin(head);
         // The names of the new files are durable only with the folder.
-        let synced = written.and_then(|()| File::open(&self.path)).and_then(|folder| folder.sync_all());
+        let synced = begun.and_then(|()| File::open(&self.path)).and_then(|folder| folder.sync_all());
         synced.map_err(|error| not_writable(&self.path.join(LOCK), &error))?;
-        self.begun = true;
+        (self.seen, self.retired) = (Seen::Head(*head), false);
         Ok(())
     }
 
@@ -103,16 +83,20 @@ impl Folder {
     }
 
     /// From now on nobody has to read the ledger to see that nothing is left. Its own identity may begin again.
-    pub(super) fn retire(&mut self) -> Result<(), OpenError> {
-        let lock = &mut self.lock;
-        let written = lock.seek(std::io::SeekFrom::End(0)).and_then(|_| lock.write_all(RETIRED.as_bytes()));
-        written.map_err(|error| not_writable(&self.path.join(LOCK), &error))
+    pub(super) fn retire(&self) -> Result<(), OpenError> {
+        let retired = self.witness()?.retire();
+        retired.map_err(|error| not_writable(&self.path.join(LOCK), &error))
     }
 }
 
 /// True if there is a database.
 pub(super) fn has_ledger(folder: &Path) -> bool {
     folder.join(DATABASE).is_file()
+}
+
+/// True if there was one, as far as the file beside it knows.
+pub(super) fn has_begun(folder: &Path) -> bool {
+    folder.join(LOCK).metadata().is_ok_and(|lock| lock.len() > 0)
 }
 
 /// Folders of other identities that have a ledger.
@@ -134,6 +118,7 @@ fn name(identity: &str) -> String {
     name[name.len().saturating_sub(NAME_MAX)..].to_owned()
 }
 
-fn not_writable(path: &Path, error: &std::io::Error) -> OpenError {
+/// The error for a file or folder that the system does not let us have.
+pub(super) fn not_writable(path: &Path, error: &std::io::Error) -> OpenError {
     OpenError::NotWritable { path: path.to_owned(), problem: error.to_string() }
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tollgate_metering::{Record, Used};
 
-use super::{Batch, Loaded, Store};
+use super::chain::Link;
+use super::{ArchiveRow, Batch, Entry, Image, Loaded, Store};
 
 /// Clones share what they hold, so that a test can restart on it.
 #[derive(Clone, Debug, Default)]
@@ -16,12 +17,18 @@ pub(crate) struct Memory {
 struct Held {
     loaded: Loaded,
     broken: bool,
+    commits: usize,
 }
 
 impl Memory {
     /// From now on every commit fails.
     pub(crate) fn break_down(&self) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).broken = true;
+    }
+
+    /// How many batches were committed.
+    pub(crate) fn commits(&self) -> usize {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).commits
     }
 
     /// The text of all transitions.
@@ -36,11 +43,28 @@ impl Store for Memory {
         Ok(self.held.lock().unwrap_or_else(PoisonError::into_inner).loaded.clone())
     }
 
+    fn image(&mut self) -> Result<Image, String> {
+        let loaded = self.load()?;
+        let mut image = Image { first: loaded.before + 1, ..Image::default() };
+        let mut link = Link(image.before);
+        for (seq, record) in (image.first..).zip(&loaded.records) {
+            let text = record.to_text();
+            link = link.next(seq, &text);
+            image.transitions.push(Entry { seq: seq.cast_signed(), text, hash: link.0.to_vec() });
+        }
+        Ok(image)
+    }
+
+    fn archived(&mut self, _after: u64) -> Result<Vec<ArchiveRow>, String> {
+        Ok(Vec::new())
+    }
+
     fn commit(&mut self, batch: &Batch) -> Result<(), String> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.broken {
             return Err("no space left on device".to_owned());
         }
+        held.commits += 1;
         held.loaded.used.extend(batch.used.iter().cloned());
         held.loaded.records.extend(batch.records.iter().cloned());
         Ok(())

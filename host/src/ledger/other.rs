@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tollgate_metering::{Ledger, Record};
 
-use super::folder::Folder;
-use super::{Batch, OpenError, Sqlite, Store, fold};
+use super::folder::{Folder, has_begun, has_ledger, not_writable};
+use super::{ArchiveRow, Batch, Image, OpenError, Sqlite, Store, fold, reserve};
 
 /// A ledger of somebody else whose lock was free.
 #[derive(Debug)]
@@ -40,12 +40,60 @@ impl Other {
         if !folder.begun() || folder.retired() {
             return Ok(None);
         }
-        let database = folder.database();
-        let store = Sqlite::open(&database, true)?;
-        let mut store = store.watched(folder.witnessed(), folder.witness()?);
-        let ledger = store.load().and_then(fold);
-        let ledger = ledger.map_err(|problem| OpenError::Damaged { path: database, problem })?;
-        Ok(Some(Self { ledger, store, folder }))
+        Self::of(folder)?.loaded().map(Some)
+    }
+
+    /// The ledger in a folder, whatever it holds.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed.
+    pub fn hold(path: &Path) -> Result<Self, OpenError> {
+        Self::unread(path)?.loaded()
+    }
+
+    /// The same, before its rows are read. A folder without a ledger stays as it is.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed but the version of the tables.
+    pub fn unread(path: &Path) -> Result<Self, OpenError> {
+        if !has_ledger(path) && has_begun(path) {
+            let problem = "the ledger had begun, and now its database is missing".to_owned();
+            return Err(OpenError::Damaged { path: path.to_owned(), problem });
+        }
+        if !has_ledger(path) {
+            let problem = "there is no ledger in this folder".to_owned();
+            return Err(OpenError::NotWritable { path: path.to_owned(), problem });
+        }
+        Self::of(Folder::lock(path.to_owned())?)
+    }
+
+    fn of(folder: Folder) -> Result<Self, OpenError> {
+        reserve::make_room(folder.path()).map_err(|error| not_writable(folder.path(), &error))?;
+        // A ledger is there, so a file without one has lost it.
+        let store = Sqlite::open(&folder.database(), true)?.watched(folder.witness()?);
+        Ok(Self { ledger: Ledger::new(), store, folder })
+    }
+
+    fn loaded(mut self) -> Result<Self, OpenError> {
+        let ledger = self.store.load().and_then(fold);
+        self.ledger = ledger.map_err(|problem| OpenError::Damaged { path: self.folder.database(), problem })?;
+        Ok(self)
+    }
+
+    /// Every row as it stands.
+    ///
+    /// # Errors
+    /// The rows cannot be read.
+    pub fn image(&mut self) -> Result<Image, OpenError> {
+        self.store.image().map_err(|problem| OpenError::Damaged { path: self.folder.database(), problem })
+    }
+
+    /// The next rows of the archive after a number.
+    ///
+    /// # Errors
+    /// The rows cannot be read.
+    pub fn archived(&mut self, after: u64) -> Result<Vec<ArchiveRow>, String> {
+        self.store.archived(after)
     }
 
     /// Where it is.
@@ -60,6 +108,7 @@ impl Other {
     pub fn write(&mut self, records: Vec<Record>) -> Result<(), String> {
         super::admit(&self.ledger, &records)?;
         if !records.is_empty() {
+            reserve::make_room(self.folder.path()).map_err(|error| error.to_string())?;
             self.store.commit(&Batch { used: Vec::new(), records: records.clone() })?;
         }
         records.iter().for_each(|record| self.ledger.apply(record));
@@ -70,8 +119,9 @@ impl Other {
     ///
     /// # Errors
     /// The note cannot be written; the next start tries again.
-    pub fn retire(mut self) -> Result<(), OpenError> {
+    pub fn retire(self) -> Result<(), OpenError> {
         drop(self.store);
+        reserve::remove(self.folder.path());
         self.folder.retire()
     }
 }

@@ -3,7 +3,6 @@
 use tollgate_metering::HOUR_S;
 
 use super::*;
-use crate::clock::Clock;
 
 #[path = "../../benches/ledger/year.rs"]
 mod year;
@@ -25,11 +24,8 @@ fn a_busy_ledger_stays_small_and_reads_back_as_itself() {
     let megabytes: Vec<u64> = (0..DAYS).map(|_| day(&mut year)).collect();
     let (ledger, recorded) = (year.ledger.clone(), year.ledger.balance().recorded);
     drop(year);
-    let clock = Clock::system();
-    let before_ms = clock.boot_ms();
     let mut store = Sqlite::open(&database, true).unwrap();
     let again = fold(store.load().unwrap()).unwrap();
-    crate::exit::tell(&format!("MB after each day: {megabytes:?}; opened in {} ms\n", clock.boot_ms() - before_ms));
     assert_eq!(again, ledger);
     assert_eq!(recorded, u128::from(DAYS * 24 * DIMENSIONS) * (100 * 1_000 + 99 * 50));
     assert_eq!(HOUR_S * u64::from(DAYS) * 24 + 490_000 * HOUR_S, ledger.alive_at());

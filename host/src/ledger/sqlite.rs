@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
-use tollgate_metering::{Hour, Ledger, Payer, Record, Slot, SlotId, Used};
+use tollgate_metering::{Hour, Payer, Record, SlotId, Used};
 
-use super::witness::{Head, Witness};
-use super::{Batch, Loaded, OpenError, Store};
+use super::image::Image;
+use super::witness::{Head, Seen, Witness};
+use super::{ArchiveRow, Batch, Loaded, OpenError, Store};
 
 mod archive;
+pub(super) mod hash;
 mod read;
 mod schema;
 
@@ -26,8 +28,6 @@ const LOG_BYTES: i64 = 8 << 20;
 pub struct Sqlite {
     connection: Connection,
     head: Head,
-    /// What the second place knew when the file was opened.
-    known: Option<Head>,
     witness: Option<Witness>,
 }
 
@@ -37,39 +37,35 @@ impl Sqlite {
     /// # Errors
     /// [`OpenError`].
     pub fn open(path: &Path, begun: bool) -> Result<Self, OpenError> {
+        Self::of(path, begun, || Connection::open(path))
+    }
+
+    /// The same on another file system.
+    #[cfg(test)]
+    pub(super) fn open_on(vfs: &std::ffi::CStr, path: &Path, begun: bool) -> Result<Self, OpenError> {
+        let flags = rusqlite::OpenFlags::default();
+        Self::of(path, begun, || Connection::open_with_flags_and_vfs(path, flags, vfs))
+    }
+
+    fn of(path: &Path, begun: bool, connect: impl Fn() -> rusqlite::Result<Connection>) -> Result<Self, OpenError> {
         let open = || {
-            let connection = Connection::open(path)?;
+            let connection = connect()?;
             for (name, value) in [("locking_mode", "EXCLUSIVE"), ("journal_mode", "WAL"), ("synchronous", "FULL")] {
                 connection.pragma_update(None, name, value)?;
             }
             connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+            hash::register(&connection)?;
             schema::prepare(&connection, begun)?;
             Ok(connection)
         };
         let connection = open().map_err(|unfit: Unfit| unfit.of(path))?;
-        Ok(Self { connection, head: Head::default(), known: None, witness: None })
+        Ok(Self { connection, head: Head::default(), witness: None })
     }
 
-    /// From now on a second place is told where the ledger ends. `known`: what it knew so far, checked by the next load.
-    pub(super) fn watched(mut self, known: Option<Head>, witness: Witness) -> Self {
-        (self.known, self.witness) = (known, Some(witness));
+    /// From now on a second place is asked where the ledger ended, and told where it ends.
+    pub(super) fn watched(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
         self
-    }
-
-    /// The hours that the ledger has forgotten, from `from` to before `until`, oldest first; without their split by tags.
-    ///
-    /// # Errors
-    /// What is damaged.
-    pub fn archived(&self, from: Hour, until: Hour) -> Result<Vec<(SlotId, Slot)>, String> {
-        archive::rows(&self.connection, from, until)
-    }
-
-    /// Whether the archive is as it was written and fits the ledger.
-    ///
-    /// # Errors
-    /// The first row that is wrong.
-    pub fn verify_archive(&self, ledger: &Ledger) -> Result<(), String> {
-        archive::verify(&self.connection, ledger)
     }
 
     /// Where the ledger ends.
@@ -97,7 +93,7 @@ impl Sqlite {
         transaction.execute(anchor, params![head.seq + 1, head.link.0]).map_err(words)?;
         transaction.execute("DELETE FROM transitions", []).map_err(words)?;
         write_records(&transaction, checkpoint, &mut head).map_err(words)?;
-        let again = read::whole(&transaction, Some(self.head))?;
+        let again = read::image(&transaction, Seen::Head(self.head))?.check()?;
         if again.head != head {
             return Err("the checkpoint does not end where it should".to_owned());
         }
@@ -115,14 +111,19 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn load(&mut self) -> Result<Loaded, String> {
-        let quick = "PRAGMA quick_check(1)";
-        let check: String = self.connection.query_row(quick, [], |row| row.get(0)).map_err(words)?;
-        if check != "ok" {
-            return Err(check);
-        }
-        let whole = read::whole(&self.connection, self.known)?;
+        let whole = self.image()?.check()?;
         self.head = whole.head;
         Ok(whole.loaded)
+    }
+
+    fn image(&mut self) -> Result<Image, String> {
+        read::pages(&self.connection)?;
+        let seen = self.witness.as_ref().map_or(Ok(Seen::Nothing), |witness| witness.read().map(|(seen, _)| seen));
+        read::image(&self.connection, seen.map_err(|error| format!("file lock: {error}"))?)
+    }
+
+    fn archived(&mut self, after: u64) -> Result<Vec<ArchiveRow>, String> {
+        archive::page(&self.connection, after).map_err(words)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), String> {
@@ -138,8 +139,11 @@ impl Store for Sqlite {
 
 fn write_usage(transaction: &Transaction<'_>, used: &[Used], head: &mut Head) -> rusqlite::Result<()> {
     let mut usage = transaction.prepare_cached(
-        "INSERT INTO usage VALUES (?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
-         units = units + excluded.units, late = late + excluded.late, at = max(at, excluded.at)",
+        "INSERT INTO usage VALUES (?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+         row_hash(?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)) ON CONFLICT DO UPDATE SET \
+         units = units + excluded.units, late = late + excluded.late, at = max(at, excluded.at), \
+         hash = row_hash(listing, payer, dimension, hour, tags, component, per, \
+         units + excluded.units, late + excluded.late, max(at, excluded.at))",
     )?;
     let mut recorded = transaction.prepare_cached(
         "INSERT INTO recorded VALUES (?1, 'self', ?2, ?3, ?4) ON CONFLICT DO UPDATE SET units = units + excluded.units",

@@ -3,7 +3,8 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::Snapshot;
-use crate::ledger::Poisoned;
+use crate::ledger::{ArchiveRow, Image, Poisoned, Reader};
+use crate::usage::{Refused, Settlement};
 
 /// Questions that may wait.
 pub(super) const ASKED_MAX: usize = 16;
@@ -12,11 +13,13 @@ pub(super) const ASKED_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) asked: mpsc::Sender<Asked>,
+    pub(super) reader: Reader,
 }
 
 #[derive(Debug)]
 pub(super) enum Asked {
     Snapshot(oneshot::Sender<Snapshot>),
+    Settle(Settlement, oneshot::Sender<Result<(), Refused>>),
     Finish(u64),
 }
 
@@ -46,6 +49,29 @@ impl Handle {
     pub async fn snapshot(&self) -> Option<Snapshot> {
         let (done, answer) = oneshot::channel();
         self.asked.send(Asked::Snapshot(done)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Every row of the ledger as it stands between two transactions.
+    ///
+    /// # Errors
+    /// The rows cannot be read, or the meter has ended.
+    pub async fn image(&self) -> Result<Image, String> {
+        self.reader.image().await
+    }
+
+    /// The next rows of the archive after a number.
+    ///
+    /// # Errors
+    /// As for [`Handle::image`].
+    pub async fn archived(&self, after: u64) -> Result<Vec<ArchiveRow>, String> {
+        self.reader.archived(after).await
+    }
+
+    /// Closes an hour that is in doubt or in conflict. Returns when that is on disk. None: the meter has ended.
+    pub async fn settle(&self, settlement: Settlement) -> Option<Result<(), Refused>> {
+        let (done, answer) = oneshot::channel();
+        self.asked.send(Asked::Settle(settlement, done)).await.ok()?;
         answer.await.ok()
     }
 

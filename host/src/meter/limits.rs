@@ -22,24 +22,30 @@ impl<M: Marketplace> Keeper<M> {
         }
     }
 
-    /// Tells guests and servers how delivery goes.
+    /// Tells guests and servers how delivery goes, and whether there is room to record anything.
     pub(super) fn set_standing(&mut self, desk: &Desk) {
         let now = self.now();
-        if !now.confirmed {
+        let low = self.writer.space().low();
+        let was_low = self.low_since.is_some();
+        self.low_since = low.then(|| self.low_since.unwrap_or(now.s));
+        if !now.confirmed && !low && !was_low {
             // The age would be measured with a clock that is in doubt.
             return;
         }
         let standing = self.ledger.standing(&self.options.policy, now.s);
-        let state = match standing.state {
-            State::Good => desk::State::Good,
-            State::Late => desk::State::Late,
-            State::Stopping => desk::State::Stopping,
+        let (state, since) = match (self.low_since, standing.state) {
+            (Some(since), _) => (desk::State::Stopping, since),
+            (None, State::Good) => (desk::State::Good, standing.since),
+            (None, State::Late) => (desk::State::Late, standing.since),
+            (None, State::Stopping) => (desk::State::Stopping, standing.since),
         };
         let stopped = state == desk::State::Stopping;
         if stopped != desk.stopped() {
-            tracing::error!(stopped, "usage could not be delivered for too long, or again can be: new billable work");
+            let why =
+                if low { "the disk of the ledger is almost full" } else { "usage was not delivered for too long" };
+            tracing::error!(stopped, why, "new billable work is refused, or taken again");
         }
         desk.stop(stopped);
-        desk.set_standing(desk::Standing { state, since: standing.since });
+        desk.set_standing(desk::Standing { state, since });
     }
 }

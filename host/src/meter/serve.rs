@@ -17,6 +17,11 @@ const HOLD_S: u64 = 30;
 /// While the clock is in doubt it is looked at this often, in seconds.
 const LOOK_AGAIN_S: u64 = 20;
 
+/// The room on the disk is looked at this often, in seconds, also while nothing is used.
+const LOOK_AT_DISK_S: u64 = 60;
+/// The same while there is too little of it.
+const LOOK_FOR_ROOM_S: u64 = 5;
+
 /// What woke the loop.
 enum Event {
     Commits(Vec<Commit>),
@@ -33,7 +38,8 @@ impl<M: Marketplace> Keeper<M> {
     /// it: spawn it.
     pub fn serve(self, desk: Desk) -> (Handle, impl Future<Output = End> + Send) {
         let (asked, questions) = mpsc::channel(ASKED_MAX);
-        (Handle { asked }, self.run(desk, questions))
+        let reader = self.writer.reader();
+        (Handle { asked, reader }, self.run(desk, questions))
     }
 
     async fn run(mut self, mut desk: Desk, mut questions: mpsc::Receiver<Asked>) -> End {
@@ -49,6 +55,7 @@ impl<M: Marketplace> Keeper<M> {
         self.set_limits(desk);
         loop {
             if turn.due_ms == 0 {
+                self.writer.look().await?;
                 self.carry_out().await?;
                 self.ask_time();
                 self.set_standing(desk);
@@ -63,7 +70,12 @@ impl<M: Marketplace> Keeper<M> {
                 turn.due_ms = 0;
             }
             match event {
-                Event::Commits(commits) => self.record(desk, commits).await?,
+                Event::Commits(commits) => {
+                    self.record(desk, commits).await?;
+                    if self.writer.space().low() != self.low_since.is_some() {
+                        turn.due_ms = 0;
+                    }
+                }
                 Event::NoMoreCommits => turn.commits_ended = true,
                 Event::Attest(attest) => self.attest(attest),
                 Event::Sent(sent) => {
@@ -72,6 +84,7 @@ impl<M: Marketplace> Keeper<M> {
                     }
                 }
                 Event::Asked(Asked::Snapshot(done)) => drop(done.send(self.snapshot(desk))),
+                Event::Asked(Asked::Settle(settlement, done)) => drop(done.send(self.settle(&settlement).await?)),
                 Event::Asked(Asked::Finish(deadline_ms)) => {
                     self.record_waiting(desk).await?;
                     self.phase = Phase::Ending;
@@ -176,6 +189,7 @@ impl<M: Marketplace> Keeper<M> {
         let hour_end = HOUR_S - now.s % HOUR_S;
         let due = next_due(&self.ledger, now, &self.options.policy, self.phase).saturating_sub(now.s).min(hour_end);
         // Something due that has not been done waits for an answer, not for time.
+        let due = due.min(if self.writer.space().low() { LOOK_FOR_ROOM_S } else { LOOK_AT_DISK_S });
         let due = if now.confirmed { due.max(1) } else { due.clamp(1, LOOK_AGAIN_S) };
         wall.saturating_add(due).saturating_mul(1_000)
     }

@@ -2,7 +2,7 @@
 //! billed.
 
 use serde::Serialize;
-use tollgate_metering::{Balance, Life, Slot, SlotId, State};
+use tollgate_metering::{Balance, Ledger, Life, Slot, SlotId, State};
 use tollgate_runtime::meter::Desk;
 
 use super::Keeper;
@@ -31,6 +31,10 @@ pub struct Snapshot {
     pub unsent: usize,
     /// True if every recorded unit is in exactly one place.
     pub balanced: bool,
+    /// True while no new usage is taken because the disk of the ledger is almost full.
+    pub space_low: bool,
+    /// Free bytes on that disk, without the reserve.
+    pub space_free: u64,
     /// One an hour and dimension, oldest hours forgotten after two days.
     pub rows: Vec<Row>,
     /// One a listing and dimension, since the ledger began.
@@ -67,6 +71,10 @@ pub struct Row {
     pub open: u64,
     /// Not enough for a whole billed unit.
     pub remainder: u64,
+    /// Perhaps billed: see the state `in_doubt`.
+    pub in_doubt: u64,
+    /// In a request for whose hour AWS holds another quantity.
+    pub conflict: u64,
     /// Units above the largest quantity that were not allowed to move.
     pub beyond: u64,
     /// Billed units in the request, once there is one.
@@ -83,10 +91,22 @@ pub struct Row {
 
 /// Sums of one dimension under one listing.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the names are those of the states of a slot")]
 pub struct Total {
+    /// The id of the listing.
     pub listing: String,
+    /// The key of the dimension.
     pub dimension: String,
+    /// Where its units are.
+    #[serde(flatten)]
+    pub places: Places,
+    /// Units turned away by the cap since the process started.
+    pub turned_away: u64,
+}
+
+/// Units of the guest by what became of them, as in a [`Balance`].
+#[derive(Clone, Copy, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the states of a slot")]
+pub struct Places {
     pub recorded: u128,
     pub carried_in: u128,
     pub adopted: u128,
@@ -102,8 +122,40 @@ pub struct Total {
     pub expired: u128,
     pub rejected: u128,
     pub remainder: u128,
-    /// Units turned away by the cap since the process started.
-    pub turned_away: u64,
+}
+
+impl From<&Balance> for Places {
+    fn from(balance: &Balance) -> Self {
+        Self {
+            recorded: balance.recorded,
+            carried_in: balance.carried_in,
+            adopted: balance.adopted,
+            acked: balance.acked,
+            open: balance.open,
+            counted: balance.counted,
+            sealed: balance.sealed,
+            attempted: balance.attempted,
+            carried_out: balance.carried_out,
+            handed_over: balance.handed_over,
+            in_doubt: balance.in_doubt,
+            conflict: balance.conflict,
+            expired: balance.expired,
+            rejected: balance.rejected,
+            remainder: balance.remainder,
+        }
+    }
+}
+
+impl Total {
+    /// One for each listing and dimension of a ledger.
+    pub(crate) fn all(ledger: &Ledger, turned_away: impl Fn(&str, &str) -> u64) -> Vec<Self> {
+        let balances = ledger.balances().into_iter();
+        let total = balances.map(|((listing, dimension), balance)| {
+            let turned_away = turned_away(&listing, &dimension);
+            Self { listing, dimension, places: Places::from(&balance), turned_away }
+        });
+        total.collect()
+    }
 }
 
 impl<M: Marketplace> Keeper<M> {
@@ -116,10 +168,7 @@ impl<M: Marketplace> Keeper<M> {
             let number = policy.dimensions.iter().position(|rate| rate.key == dimension && listing == policy.listing);
             number.and_then(|number| u32::try_from(number).ok()).map_or(0, |number| desk.turned_away(number))
         };
-        let totals = ledger.balances().into_iter().map(|((listing, dimension), balance)| {
-            let turned_away = turned_away(&listing, &dimension);
-            total(listing, dimension, &balance, turned_away)
-        });
+        let space = self.writer.space();
         Snapshot {
             at: now.s,
             clock_confirmed: now.confirmed,
@@ -127,16 +176,19 @@ impl<M: Marketplace> Keeper<M> {
             ledger: format!("{:016x}", ledger.id()),
             boots: ledger.boots(),
             standing: match standing.state {
+                _ if space.low() => "stopping",
                 State::Good => "good",
                 State::Late => "late",
                 State::Stopping => "stopping",
             },
-            standing_since: standing.since,
+            standing_since: self.low_since.unwrap_or(standing.since),
             oldest_waiting: standing.oldest.map(tollgate_metering::Hour::start),
             unsent: ledger.unsent(policy),
             balanced: ledger.balanced(),
+            space_low: space.low(),
+            space_free: space.free(),
             rows: ledger.slots().map(|(id, slot)| Row::of(id, slot)).collect(),
-            totals: totals.collect(),
+            totals: Total::all(ledger, turned_away),
         }
     }
 }
@@ -163,6 +215,8 @@ impl Row {
             handed_over: slot.handed_over,
             open: slot.open.total(),
             remainder: slot.remainder.total(),
+            in_doubt: if slot.life == Life::InDoubt { slot.requested() } else { 0 },
+            conflict: if slot.life == Life::Conflict { slot.requested() } else { 0 },
             beyond: slot.beyond,
             quantity: slot.request.as_ref().map(|request| request.quantity),
             timestamp: slot.request.as_ref().map(|request| request.timestamp),
@@ -170,28 +224,5 @@ impl Row {
             attempts: slot.attempts.count,
             code,
         }
-    }
-}
-
-fn total(listing: String, dimension: String, balance: &Balance, turned_away: u64) -> Total {
-    Total {
-        listing,
-        dimension,
-        recorded: balance.recorded,
-        carried_in: balance.carried_in,
-        adopted: balance.adopted,
-        acked: balance.acked,
-        open: balance.open,
-        counted: balance.counted,
-        sealed: balance.sealed,
-        attempted: balance.attempted,
-        carried_out: balance.carried_out,
-        handed_over: balance.handed_over,
-        in_doubt: balance.in_doubt,
-        conflict: balance.conflict,
-        expired: balance.expired,
-        rejected: balance.rejected,
-        remainder: balance.remainder,
-        turned_away,
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::task::JoinHandle;
@@ -12,6 +13,7 @@ use crate::ledger::{Store, fold};
 use crate::marketplace::{AskError as NoSignature, RegisterUsage, Registered};
 
 mod adoption;
+mod beside;
 
 /// A marketplace that says what the test wants said, in order, and accepts afterwards.
 #[derive(Debug)]
@@ -68,7 +70,8 @@ impl House {
     async fn keeper(&mut self) -> (Keeper<Scripted>, tokio::sync::mpsc::UnboundedReceiver<MeterUsage>) {
         let mut store = self.store.clone();
         let ledger = fold(store.load().unwrap()).unwrap();
-        let opened = Opened { ledger, writer: Writer::spawn(store, ()), others: Vec::new() };
+        let (writer, folder) = (Writer::unlimited(store), PathBuf::new());
+        let opened = Opened { ledger, writer, folder, others: Vec::new() };
         self.keeper_of(opened, "task").await
     }
 

@@ -279,7 +279,8 @@ pub(super) fn lines(host: &Host) -> usize {
 /// As an auditor does it.
 fn verify(ledger: PathBuf) {
     let arguments = ["verify".to_owned(), "--ledger".to_owned(), ledger.display().to_string()];
-    let said = tollgate_host::usage::Command::parse(&arguments).and_then(|command| command.run());
+    let mut out = Vec::new();
+    let said = tollgate_host::usage::Command::parse(&arguments).and_then(|command| command.run(&mut out));
     assert!(said.is_ok(), "{said:?}");
 }
 

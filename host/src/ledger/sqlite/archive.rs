@@ -1,18 +1,16 @@
-//! Hours that the ledger has forgotten, with their receipts, for whoever compares a month with AWS's report.
-//!
-//! The engine never reads them: a start does not have to, however many there are. They are a chain of their own, and
-//! their sums have to be those that the ledger keeps.
-
-use std::collections::BTreeMap;
+//! Writes what a checkpoint forgets to the archive, and reads it page by page.
 
 use rusqlite::{Connection, Transaction, params};
-use tollgate_metering::{Balance, Hour, Ledger, Life, Record, Slot, SlotId, Tags};
+use tollgate_metering::Record;
 
 use super::words;
 use crate::ledger::chain::Link;
+use crate::ledger::{Archive, ArchiveRow};
 
 /// A year and a month, so that a year can still be compared when it is over.
 const HOURS_KEPT: u32 = 400 * 24;
+/// Rows that are read between two transactions.
+const PAGE_ROWS: u32 = 2_000;
 
 /// Adds hours, in the order in which the checkpoint forgets them, and takes out those that are too old.
 pub(super) fn append(transaction: &Transaction<'_>, forgotten: &[Record]) -> rusqlite::Result<()> {
@@ -44,63 +42,29 @@ fn prune(transaction: &Transaction<'_>, from: u32) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The archived hours from `from` to before `until`, oldest first.
-pub(super) fn rows(connection: &Connection, from: Hour, until: Hour) -> Result<Vec<(SlotId, Slot)>, String> {
-    let query = "SELECT text FROM archive WHERE hour >= ?1 AND hour < ?2 ORDER BY hour, seq";
-    let mut statement = connection.prepare(query).map_err(words)?;
-    let rows = statement.query_map([from.0, until.0], |row| row.get::<_, String>(0)).map_err(words)?;
-    rows.map(|text| kept(&text.map_err(words)?)).collect()
+/// The next rows after a number.
+pub(super) fn page(connection: &Connection, after: u64) -> rusqlite::Result<Vec<ArchiveRow>> {
+    let query = "SELECT seq, hour, text, hash FROM archive WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let mut statement = connection.prepare_cached(query)?;
+    let rows = statement.query_map(params![after, PAGE_ROWS], |row| {
+        Ok(ArchiveRow { seq: row.get(0)?, hour: row.get(1)?, text: row.get(2)?, hash: row.get(3)? })
+    })?;
+    rows.collect()
 }
 
-/// Checks the chain, and the sums against those that the ledger keeps of what it has forgotten.
-pub(super) fn verify(connection: &Connection, ledger: &Ledger) -> Result<(), String> {
-    let anchor = "SELECT first, before, whole FROM archive_chain";
-    let (first, before, whole): (u64, [u8; 32], bool) =
-        connection.query_row(anchor, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(words)?;
-    let mut statement = connection.prepare("SELECT seq, hour, text, hash FROM archive ORDER BY seq").map_err(words)?;
-    let mut rows = statement.query([]).map_err(words)?;
-    let (mut seq, mut link) = (first.saturating_sub(1), Link(before));
-    let mut sums: BTreeMap<(String, String), Balance> = BTreeMap::new();
-    while let Some(row) = rows.next().map_err(words)? {
-        let row: (u64, u32, String, [u8; 32]) =
-            row.get(0).and_then(|seq| Ok((seq, row.get(1)?, row.get(2)?, row.get(3)?))).map_err(words)?;
-        seq += 1;
-        link = link.next(seq, &row.2);
-        if row.0 != seq {
-            return Err(format!("row {seq} of the archive is missing"));
-        }
-        if row.3 != link.0 {
-            return Err(format!("row {seq} of the archive or one before it was changed: its hash does not fit"));
-        }
-        let (id, slot) = kept(&row.2)?;
-        if id.hour.0 != row.1 {
-            return Err(format!("row {seq} of the archive is under the hour {} and about the hour {}", row.1, id.hour));
-        }
-        sums.entry((id.listing, id.dimension)).or_default().add(&Balance::of(&slot));
-    }
-    let past = ledger.forgotten();
-    let differs = |key: &(String, String)| {
-        let (kept, sum) = (past.get(key).copied().unwrap_or_default(), sums.get(key).copied().unwrap_or_default());
-        if whole { sum != kept } else { sum.recorded > kept.recorded || sum.acked > kept.acked }
-    };
-    match past.keys().chain(sums.keys()).find(|key| differs(key)) {
-        Some((_, dimension)) => Err(format!("the archive differs from the sums of forgotten hours: {dimension}")),
-        None => Ok(()),
-    }
-}
-
-fn kept(text: &str) -> Result<(SlotId, Slot), String> {
-    match Record::from_text(text) {
-        Ok(Record::Kept { slot, mut state }) => {
-            if state.life == Life::Counted {
-                // The entry leaves open units to the sums of usage, which are gone.
-                let came = [state.carried_in, state.adopted].into_iter().fold(state.recorded, u64::saturating_add);
-                let went = [state.carried_out, state.handed_over, state.beyond];
-                state.open.add(&Tags::NONE, went.into_iter().fold(came, u64::saturating_sub));
-            }
-            Ok((slot, *state))
-        }
-        Ok(_) => Err(format!("not an archived hour: {text}")),
-        Err(error) => Err(error.to_string()),
-    }
+/// Where the archive begins and ends.
+pub(super) fn ends(connection: &Connection) -> Result<Archive, String> {
+    let row = connection.query_row(
+        "SELECT first, before, whole, (SELECT max(seq) FROM archive) FROM archive_chain WHERE one = 1",
+        [],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?)),
+    );
+    let (first, before, whole, last) = row.map_err(|error| match error {
+        rusqlite::Error::QueryReturnedNoRows => "table archive_chain: its row is missing".to_owned(),
+        error => words(error),
+    })?;
+    let first = u64::try_from(first).ok().filter(|&first| first > 0);
+    let first = first.ok_or("table archive_chain, first: is not the number of a row")?;
+    let before = before.try_into().map_err(|_| "table archive_chain, before: is not a hash")?;
+    Ok(Archive { first, before, whole, last: last.and_then(|last| u64::try_from(last).ok()).unwrap_or(first - 1) })
 }

@@ -1,104 +1,121 @@
-//! Reads everything and checks it: the counters against the sums, each entry against the chain.
+//! Reads every row as it stands. What it means, and whether it may stand there, is [`Image`]'s business.
 
-use rusqlite::Connection;
-use rusqlite::types::Type;
-use tollgate_metering::{Hour, Payer, Record, SlotId, Tags, Used};
+use rusqlite::{Connection, Row};
 
-use super::words;
-use crate::ledger::Loaded;
-use crate::ledger::chain::Link;
-use crate::ledger::witness::Head;
+use super::{archive, schema, words};
+use crate::ledger::image::{Entry, Image, Key, RecordedRow, UsageRow};
+use crate::ledger::witness::Seen;
 
-/// All of it, and where the chain ends.
-pub(super) struct Whole {
-    pub(super) loaded: Loaded,
-    pub(super) head: Head,
-}
+/// All tables, with their columns, and nothing else: a trigger would change what is written.
+const OBJECTS: [(&str, &str, &str); 7] = [
+    ("table", "archive", "seq hour text hash"),
+    ("table", "archive_chain", "one first before whole"),
+    ("index", "archive_hour", ""),
+    ("table", "chain", "one first before"),
+    ("table", "recorded", "listing payer dimension hour units"),
+    ("table", "transitions", "seq text hash"),
+    ("table", "usage", "listing payer dimension hour tags component per units late at hash"),
+];
 
-/// Reads all. `witness`: what a second place last knew; the ledger must be there or further.
-pub(super) fn whole(connection: &Connection, witness: Option<Head>) -> Result<Whole, String> {
-    let used = usage(connection).map_err(words)?;
-    counters(connection)?;
-    let (records, mut head) = transitions(connection, witness)?;
-    let past = records.iter().map(|record| match record {
-        Record::Past { balance, .. } => balance.recorded,
-        _ => 0,
-    });
-    head.recorded = past.sum::<u128>() + used.iter().map(|used| u128::from(used.units)).sum::<u128>();
-    if let Some(witness) = witness.filter(|witness| witness.recorded > head.recorded) {
-        let missing = witness.recorded - head.recorded;
-        return Err(format!("usage is missing: the witness beside the ledger knows of {missing} more units"));
+/// All rows. `witness`: what the second place knows.
+pub(super) fn image(connection: &Connection, witness: Seen) -> Result<Image, String> {
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(words)?;
+    if application != schema::APPLICATION {
+        return Err(format!("the file says that it belongs to another application (application_id {application})"));
     }
-    Ok(Whole { loaded: Loaded { used, records }, head })
+    objects(connection)?;
+    let (first, before) = anchor(connection)?;
+    Ok(Image {
+        usage: usage(connection).map_err(words)?,
+        recorded: recorded(connection).map_err(words)?,
+        first,
+        before,
+        transitions: transitions(connection).map_err(words)?,
+        archive: archive::ends(connection)?,
+        witness,
+    })
 }
 
-fn usage(connection: &Connection) -> rusqlite::Result<Vec<Used>> {
-    let columns = "listing, dimension, hour, tags, component, per, units, late, at";
-    let mut statement = connection.prepare(&format!("SELECT {columns} FROM usage"))?;
+/// Whether the pages of the file hang together.
+pub(super) fn pages(connection: &Connection) -> Result<(), String> {
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(words)?;
+    if check == "ok" {
+        Ok(())
+    } else {
+        Err(format!("the pages of the file do not hang together: {}", check.replace('\n', " ")))
+    }
+}
+
+fn objects(connection: &Connection) -> Result<(), String> {
+    let list = "SELECT type, name, (SELECT group_concat(name, ' ') FROM pragma_table_info(schema.name)) \
+                FROM sqlite_schema AS schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+    let mut statement = connection.prepare(list).map_err(words)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?.unwrap_or_default())));
+    let found: Vec<(String, String, String)> = rows.and_then(Iterator::collect).map_err(words)?;
+    for (kind, name, columns) in &found {
+        match OBJECTS.iter().find(|known| (known.0, known.1) == (kind, name)) {
+            None => return Err(format!("{kind} {name}: is not one of a ledger")),
+            Some(known) if known.2 != columns => {
+                return Err(format!("{kind} {name}: has other columns than it should: {columns}"));
+            }
+            Some(_) => {}
+        }
+    }
+    match OBJECTS.iter().find(|known| found.iter().all(|(_, name, _)| known.1 != name)) {
+        Some((kind, name, _)) => Err(format!("{kind} {name}: is missing")),
+        None => Ok(()),
+    }
+}
+
+fn anchor(connection: &Connection) -> Result<(u64, [u8; 32]), String> {
+    let row = connection.query_row("SELECT first, before FROM chain WHERE one = 1", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+    });
+    let (first, before) = row.map_err(|error| match error {
+        rusqlite::Error::QueryReturnedNoRows => "table chain: its row is missing".to_owned(),
+        error => words(error),
+    })?;
+    let first = u64::try_from(first).ok().filter(|&first| first > 0);
+    let first = first.ok_or("table chain, first: is not the number of an entry")?;
+    let before = before.try_into().map_err(|_| "table chain, before: is not a hash")?;
+    Ok((first, before))
+}
+
+fn usage(connection: &Connection) -> rusqlite::Result<Vec<UsageRow>> {
+    let mut statement = connection.prepare(
+        "SELECT listing, payer, dimension, hour, tags, component, per, units, late, at, hash FROM usage \
+         ORDER BY listing, payer, dimension, hour, tags, component",
+    )?;
     let rows = statement.query_map([], |row| {
-        let slot = slot(row.get(0)?, row.get(1)?, row.get(2)?);
-        let wrong = || rusqlite::Error::FromSqlConversionFailure(3, Type::Text, "not a tag set".into());
-        let tags = Tags::from_text(row.get_ref(3)?.as_str()?).ok_or_else(wrong)?;
-        let (per, units, late, at) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
-        Ok(Used { slot, per, component: row.get(4)?, tags, units, late, at })
+        Ok(UsageRow {
+            key: key(row)?,
+            tags: row.get(4)?,
+            component: row.get(5)?,
+            per: row.get(6)?,
+            units: row.get(7)?,
+            late: row.get(8)?,
+            at: row.get(9)?,
+            hash: row.get(10)?,
+        })
     })?;
     rows.collect()
 }
 
-/// Both directions: a counter without usage is as wrong as usage without a counter.
-fn counters(connection: &Connection) -> Result<(), String> {
-    let sums = "SELECT listing, payer, dimension, hour, sum(units) FROM usage GROUP BY 1, 2, 3, 4";
-    let counters = "SELECT listing, payer, dimension, hour, units FROM recorded";
-    for (one, other) in [(sums, counters), (counters, sums)] {
-        let query =
-            format!("SELECT dimension, hour FROM (SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other})) LIMIT 1");
-        let mut statement = connection.prepare(&query).map_err(words)?;
-        let mut rows = statement.query([]).map_err(words)?;
-        if let Some(row) = rows.next().map_err(words)? {
-            let (dimension, hour): (String, u32) = (row.get(0).map_err(words)?, row.get(1).map_err(words)?);
-            return Err(format!("the counter of recorded usage differs from the usage: {dimension} in hour {hour}"));
-        }
-    }
-    Ok(())
+fn recorded(connection: &Connection) -> rusqlite::Result<Vec<RecordedRow>> {
+    let mut statement = connection.prepare(
+        "SELECT listing, payer, dimension, hour, units FROM recorded ORDER BY listing, payer, dimension, hour",
+    )?;
+    let rows = statement.query_map([], |row| Ok(RecordedRow { key: key(row)?, units: row.get(4)? }))?;
+    rows.collect()
 }
 
-fn transitions(connection: &Connection, witness: Option<Head>) -> Result<(Vec<Record>, Head), String> {
-    let anchor = "SELECT first, before FROM chain";
-    let (first, before): (u64, [u8; 32]) =
-        connection.query_row(anchor, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(words)?;
-    let mut statement = connection.prepare("SELECT seq, text, hash FROM transitions ORDER BY seq").map_err(words)?;
-    let mut rows = statement.query([]).map_err(words)?;
-    let mut head = Head { seq: first.saturating_sub(1), link: Link(before), recorded: 0 };
-    let mut records = Vec::new();
-    let mut seen =
-        witness.is_none_or(|witness| witness.seq < head.seq || (witness.seq, witness.link) == (head.seq, head.link));
-    while let Some(row) = rows.next().map_err(words)? {
-        let row: (u64, String, [u8; 32]) =
-            row.get(0).and_then(|seq| Ok((seq, row.get(1)?, row.get(2)?))).map_err(words)?;
-        let seq = head.seq + 1;
-        head = Head { seq, link: head.link.next(seq, &row.1), ..head };
-        if row.0 != seq {
-            return Err(format!("entry {seq} is missing"));
-        }
-        if row.2 != head.link.0 {
-            return Err(format!("entry {seq} or one before it was changed: its hash does not fit"));
-        }
-        seen |= witness.is_some_and(|witness| (witness.seq, witness.link) == (seq, head.link));
-        records.push(Record::from_text(&row.1).map_err(|error| format!("entry {seq}: {error}"))?);
-    }
-    match witness {
-        Some(witness) if !seen && witness.seq > head.seq => Err(format!(
-            "entries {} to {} are missing: the witness beside the ledger knows of them",
-            head.seq + 1,
-            witness.seq
-        )),
-        Some(witness) if !seen => {
-            Err(format!("entry {} is not the one that the witness beside the ledger knows", witness.seq))
-        }
-        _ => Ok((records, head)),
-    }
+fn transitions(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
+    let mut statement = connection.prepare("SELECT seq, text, hash FROM transitions ORDER BY seq")?;
+    let rows = statement.query_map([], |row| Ok(Entry { seq: row.get(0)?, text: row.get(1)?, hash: row.get(2)? }))?;
+    rows.collect()
 }
 
-fn slot(listing: String, dimension: String, hour: u32) -> SlotId {
-    SlotId { listing, payer: Payer::Own, dimension, hour: Hour(hour) }
+fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
+    Ok(Key { listing: row.get(0)?, payer: row.get(1)?, dimension: row.get(2)?, hour: row.get(3)? })
 }

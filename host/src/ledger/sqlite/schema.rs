@@ -5,9 +5,9 @@ use rusqlite::Connection;
 use crate::ledger::OpenError;
 
 /// `PRAGMA user_version` of this schema.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// `PRAGMA application_id`: "TOLL".
-const APPLICATION: i64 = 0x544f_4c4c;
+pub(super) const APPLICATION: i64 = 0x544f_4c4c;
 
 const SCHEMA: &str = "
     -- Units of the guest by slot, tag set and component; only ever goes up.
@@ -45,8 +45,16 @@ const ARCHIVE: &str = "
     ) STRICT;
     INSERT INTO archive_chain VALUES (1, 1, zeroblob(32), 1);
 ";
-/// What an older version has forgotten is in no archive.
-const UNARCHIVED: &str = "UPDATE archive_chain SET whole = 0;";
+/// What an older version has forgotten is in no archive: so it does not begin with nothing before it.
+const UNARCHIVED: &str = "
+    UPDATE archive_chain SET whole = 0, before = x'ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff'
+    WHERE NOT EXISTS (SELECT 1 FROM archive);
+";
+/// Since version 4 each row of usage has a hash of its other columns, so that no change of one goes unseen.
+const ROW_HASH: &str = "
+    ALTER TABLE usage ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+    UPDATE usage SET hash = row_hash(listing, payer, dimension, hour, tags, component, per, units, late, at);
+";
 
 /// Makes the tables, or brings them to this version, each step in one transaction. `begun`: there must be a ledger.
 pub(super) fn prepare(connection: &Connection, begun: bool) -> Result<(), Unfit> {
@@ -54,9 +62,13 @@ pub(super) fn prepare(connection: &Connection, begun: bool) -> Result<(), Unfit>
     let steps = match version {
         VERSION => return Ok(()),
         0 if begun => return Err(Unfit::Damaged("the ledger had begun, and now it is missing or empty".to_owned())),
-        0 => format!("{SCHEMA} {CHAIN} {ARCHIVE} PRAGMA application_id = {APPLICATION};"),
-        1 => format!("{CHAIN} {ARCHIVE}"),
-        2 => format!("{ARCHIVE} {UNARCHIVED}"),
+        0 => format!("{SCHEMA} {CHAIN} {ARCHIVE} {ROW_HASH} PRAGMA application_id = {APPLICATION};"),
+        1 => format!("{CHAIN} {ARCHIVE} {ROW_HASH}"),
+        2 => format!("{ARCHIVE} {UNARCHIVED} {ROW_HASH}"),
+        3 => {
+            let whole: bool = connection.query_row("SELECT whole FROM archive_chain", [], |row| row.get(0))?;
+            format!("{} {ROW_HASH}", if whole { "" } else { UNARCHIVED })
+        }
         newer => return Err(Unfit::Damaged(format!("written by another version of the host (schema {newer})"))),
     };
     let done = connection.execute_batch(&format!("BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;"));
