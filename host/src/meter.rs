@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tollgate_metering::{Folded, Hour, Ledger, Phase, Policy, Record, SlotId, Tags, Trust, Used};
+use tollgate_metering::{Clocks, Folded, Hour, Ledger, Now, Phase, Policy, Record, SlotId, Tags, Trust, Used};
 use tollgate_runtime::meter::{Commit, Desk, Stopped};
 
 use crate::clock::Clock;
@@ -73,11 +73,9 @@ impl<M: Marketplace> Keeper<M> {
     pub async fn start(opened: Opened, marketplace: Arc<M>, clock: Clock, options: Options) -> Result<Self, Poisoned> {
         let Opened { ledger, writer, folder: _, others: _ } = opened;
         let fresh = ledger.is_fresh();
-        let (wall, boot) = seconds(&clock);
-        let mut trust = Trust::new(wall, boot, (!fresh).then(|| ledger.alive_at()));
-        let now = trust.now(wall, boot);
-        // A clock in doubt must not move the newest hour of the ledger: hours never go back.
-        let at = if now.confirmed { now.s } else { ledger.alive_at() };
+        let clocks = clocks(&clock);
+        let trust = Trust::new(clocks, ledger.alive_at());
+        let at = trust.now(clocks).s;
         let started = Record::Started {
             at,
             identity: options.identity.clone(),
@@ -97,7 +95,7 @@ impl<M: Marketplace> Keeper<M> {
             sends,
             booked,
             attested_ms: None,
-            started_boot_s: boot,
+            started_boot_s: clocks.boot,
             low_since: None,
         };
         keeper.write(Vec::new(), created.into_iter().chain([started]).collect()).await?;
@@ -124,27 +122,37 @@ impl<M: Marketplace> Keeper<M> {
     /// # Errors
     /// See [`AskError`].
     pub async fn ask_entitlement(&mut self, dimension: &str) -> Result<Answer, AskError> {
-        let now = self.now().s;
+        let now = self.now();
+        let answer = self.ask_once(dimension, now).await?;
+        // A stamp by a wrong clock is refused. The answer tells the time, so then it is asked once more.
+        let corrected = Hour::of(self.now().s) != Hour::of(now.s);
+        if corrected && matches!(answer.reply, tollgate_metering::Reply::Refused { .. }) {
+            let now = self.now();
+            return self.ask_once(dimension, now).await;
+        }
+        Ok(answer)
+    }
+
+    async fn ask_once(&mut self, dimension: &str, now: Now) -> Result<Answer, AskError> {
         let ask = self.ledger.ask(&self.options.policy, dimension, now).map_err(AskError::InUse)?;
         if let Some(asked) = ask.asked {
             self.write(Vec::new(), vec![asked]).await?;
         }
-        let (sent, _) = seconds(&self.clock);
+        let sent = clocks(&self.clock);
         let answer = self.marketplace.meter_usage(send::wire(dimension, &ask.request)).await;
         self.saw_date(sent, answer.date);
         Ok(answer)
     }
 
-    /// The trusted time.
-    fn now(&mut self) -> tollgate_metering::Now {
-        let (wall, boot) = seconds(&self.clock);
-        self.trust.now(wall, boot)
+    /// The trusted time. Where nothing is sent nobody could confirm it, and a wrong hour would cost nobody anything.
+    fn now(&self) -> Now {
+        let clocks = clocks(&self.clock);
+        if self.options.policy.sends { self.trust.now(clocks) } else { Now { s: clocks.wall, confirmed: true } }
     }
 
-    fn saw_date(&mut self, sent: u64, date: Option<u64>) {
+    fn saw_date(&mut self, sent: Clocks, date: Option<u64>) {
         if let Some(date) = date {
-            let (wall, boot) = seconds(&self.clock);
-            self.trust.date(sent, wall, boot, date);
+            self.trust.date(sent, clocks(&self.clock), date);
         }
     }
 
@@ -237,8 +245,8 @@ pub enum AskError {
 }
 
 /// Wall clock and boot clock in seconds.
-fn seconds(clock: &Clock) -> (u64, u64) {
-    (clock.now_ms() / 1_000, clock.boot_ms() / 1_000)
+fn clocks(clock: &Clock) -> Clocks {
+    Clocks { wall: clock.now_ms() / 1_000, boot: clock.boot_ms() / 1_000 }
 }
 
 fn random() -> u64 {

@@ -3,7 +3,7 @@
 /// The ceiling after the first attempt.
 const FIRST_S: u64 = 4;
 /// No wait is longer.
-const LONGEST_S: u64 = 10 * 60;
+pub(crate) const LONGEST_S: u64 = 10 * 60;
 /// No wait is longer while the process is ending.
 const LONGEST_AT_THE_END_S: u64 = 2;
 

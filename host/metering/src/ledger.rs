@@ -36,7 +36,7 @@ pub struct Ledger {
     questions: BTreeMap<SlotId, Question>,
     /// Since when a listing is granted provisionally.
     provisional: BTreeMap<String, u64>,
-    /// The newest hour that usage was booked to or a process was alive in.
+    /// The newest hour that usage was booked to or a process was alive in, by a confirmed clock.
     newest: Hour,
     /// This hour and all before it take no usage.
     taken_through: Option<Hour>,
@@ -44,12 +44,13 @@ pub struct Ledger {
     identity: String,
     boots: u64,
     started_at: u64,
+    /// Zero: there was no heartbeat yet.
     alive_at: u64,
     /// Since when there was no gap in the heartbeats.
     continuous_since: u64,
     /// The identity of the newest accepted record.
     accepted_under: Option<String>,
-    /// The newest hour when entries were last folded into a checkpoint; at first that of the creation.
+    /// The newest hour when entries were last folded into a checkpoint; at first that of the first heartbeat.
     compacted: Hour,
     /// What was handed over, by number. Kept for ever, so that a hand-over that was cut off can be completed.
     handed_over: BTreeMap<u64, HandedOver>,
@@ -102,12 +103,12 @@ impl Ledger {
         self.started_at.max(self.continuous_since)
     }
 
-    /// When a process last said that it is alive, unix seconds.
+    /// When a process last said that it is alive, unix seconds. Zero: never, so that no time is known.
     pub fn alive_at(&self) -> u64 {
         self.alive_at
     }
 
-    /// The newest hour that usage was booked to or a process was alive in.
+    /// The newest hour that usage was booked to or a process said that it was alive in.
     pub fn newest_hour(&self) -> Hour {
         self.newest
     }
@@ -161,13 +162,13 @@ impl Ledger {
 
     /// True if heartbeats are without a gap since that instant (unix seconds).
     pub(crate) fn continuous_since(&self, at: u64) -> bool {
-        self.continuous_since <= at
+        self.alive_at > 0 && self.continuous_since <= at
     }
 
     pub(crate) fn takes_usage(&self, id: &SlotId) -> bool {
         let taken = self.taken_through.is_some_and(|taken| id.hour <= taken);
-        let open = self.slots.get(id).is_none_or(|slot| slot.life == Life::Open);
-        open && !taken && !self.questions.contains_key(id)
+        let open = self.slots.get(id).map_or(!taken, |slot| slot.life == Life::Open);
+        open && !self.questions.contains_key(id)
     }
 
     /// Adds usage that [`Ledger::admit_used`] let in.
@@ -183,12 +184,7 @@ impl Ledger {
     /// Folds a record in that [`Ledger::admit`] let in.
     pub fn apply(&mut self, record: &Record) {
         match record {
-            Record::Created { at, ledger } => {
-                self.id = *ledger;
-                self.alive_at = *at;
-                self.continuous_since = *at;
-                self.compacted = Hour::of(*at);
-            }
+            Record::Created { ledger, .. } => self.id = *ledger,
             Record::HandedOver(handed) => self.hand_over(handed),
             Record::Adopted { from, number, slot, per, units, used_at } => {
                 self.adopted.insert(*from, *number);
@@ -238,7 +234,7 @@ impl Ledger {
     }
 
     fn started(&mut self, at: u64, identity: &str, boot: u64, first_hour_taken: bool) {
-        self.alive(at);
+        // The clock may be in doubt, so nothing but a heartbeat says which hour it is.
         self.identity = identity.into();
         self.boots = boot;
         self.started_at = at;
@@ -254,9 +250,15 @@ impl Ledger {
     }
 
     fn alive(&mut self, at: u64) {
+        if self.alive_at == 0 {
+            // The first time that is known for sure.
+            self.compacted = Hour::of(at);
+            self.taken_through = self.taken_through.map(|_| Hour::of(at));
+        }
         if at > self.alive_at.saturating_add(GAP_S) {
             self.continuous_since = at;
         }
+        self.started_at = self.started_at.min(at);
         self.alive_at = self.alive_at.max(at);
         self.newest = self.newest.max(Hour::of(at));
     }

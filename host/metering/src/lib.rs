@@ -28,5 +28,5 @@ pub use plan::{Alarm, Ask, AskRefusal, Phase, Policy, Rate, Standing, State, Ste
 pub use record::{Close, End, HandedOver, Part, Record, TextError, Used};
 pub use reply::Reply;
 pub use slot::{Attempts, Form, Life, Payer, Request, Slot, SlotId};
-pub use trust::{Now, Trust};
+pub use trust::{Clocks, Now, Trust};
 pub use units::{Buckets, QUANTITY_MAX, Tags};

@@ -259,7 +259,9 @@ impl Plan<'_> {
     }
 
     fn send_at(&self, id: &SlotId, slot: &Slot) -> u64 {
-        let retry_at = slot.attempts.retry_at;
+        // What is further away was planned by a clock that was ahead.
+        let retry_at = Some(slot.attempts.retry_at).filter(|&at| at <= self.now.saturating_add(backoff::LONGEST_S));
+        let retry_at = retry_at.unwrap_or(self.now);
         match self.phase {
             Phase::Ending => backoff::hurried(retry_at, slot.attempts.at),
             Phase::Running => retry_at.max(id.hour.end() + offset_s(self.ledger.identity())),

@@ -60,7 +60,11 @@ scenarios! {
     adoption_occupied
     allocations
     carry
-    clock
+    clock_ahead_for_good_still_seals
+    clock_ahead_seals_nothing_until_confirmed
+    clock_ahead_under_a_new_ledger_leaves_no_future_hour
+    clock_back_books_to_the_newest_hour
+    clock_frozen_is_corrected_by_date
     compaction
     crash
     duplicate
@@ -72,8 +76,10 @@ scenarios! {
     late_usage
     listings
     overflow
+    paused_container_goes_on_where_it_was
     remainders
     replies
+    retry_planned_by_a_clock_that_was_ahead_is_not_waited_for
     standing
     zero_records
 }

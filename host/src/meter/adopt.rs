@@ -20,10 +20,11 @@ impl<M: Marketplace> Keeper<M> {
     /// # Errors
     /// The own ledger cannot be written. Errors of the others are told, and leave them to the next start.
     pub async fn adopt(&mut self, mut others: Vec<Other>) -> Result<(), Poisoned> {
-        let now = self.now();
-        if !self.options.policy.sends {
+        if others.is_empty() || !self.options.policy.sends {
             return Ok(());
         }
+        self.learn_time().await;
+        let now = self.now();
         self.repair_between(&mut others, now);
         for mut other in others {
             match self.adopt_one(&mut other, now).await {
@@ -51,7 +52,7 @@ impl<M: Marketplace> Keeper<M> {
 
     async fn adopt_one(&mut self, other: &mut Other, now: Now) -> Result<(), Stopped> {
         let started = Record::Started {
-            at: if now.confirmed { now.s } else { other.ledger.alive_at() },
+            at: now.s,
             identity: self.options.identity.clone(),
             boot: other.ledger.boots() + 1,
             first_hour_taken: false,

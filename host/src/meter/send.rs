@@ -1,8 +1,8 @@
 //! Requests on their way to AWS.
 
-use tollgate_metering::{Alarm, Request, SlotId, Verdict};
+use tollgate_metering::{Alarm, Clocks, Request, SlotId, Verdict};
 
-use super::{Keeper, random, seconds, time_question};
+use super::{Keeper, clocks, random, time_question};
 use crate::ledger::Poisoned;
 use crate::marketplace::{Allocation, Answer, Marketplace, MeterUsage};
 
@@ -14,8 +14,8 @@ pub(super) const AT_ONCE_MAX: usize = 4;
 pub(super) struct Sent {
     /// None: it asked for the time only.
     slot: Option<SlotId>,
-    /// By the wall clock when it left, unix seconds.
-    sent_s: u64,
+    /// When it left.
+    left: Clocks,
     answer: Answer,
 }
 
@@ -29,25 +29,40 @@ impl<M: Marketplace> Keeper<M> {
 
     /// Asks AWS for its time if the clock is in doubt.
     pub(super) fn ask_time(&mut self) {
-        let (wall, boot) = seconds(&self.clock);
-        if self.options.policy.sends
-            && self.trust.wants_date(boot)
-            && let Some(question) = time_question(&self.options.policy, wall)
-        {
-            tracing::warn!(wall, "the clock jumped ahead or the ledger was silent for long: asking AWS for its time");
+        if let Some(question) = self.time_wanted() {
             self.spawn(None, question);
         }
     }
 
+    /// Asks AWS for its time, and waits for the answer, if the clock is in doubt.
+    pub(super) async fn learn_time(&mut self) {
+        if let Some(question) = self.time_wanted() {
+            let left = clocks(&self.clock);
+            let answer = self.marketplace.meter_usage(question).await;
+            self.saw_date(left, answer.date);
+        }
+    }
+
+    fn time_wanted(&mut self) -> Option<MeterUsage> {
+        let clocks = clocks(&self.clock);
+        let wanted = self.options.policy.sends && self.trust.wants_date(clocks);
+        let question = time_question(&self.options.policy, clocks.wall).filter(|_| wanted)?;
+        tracing::warn!(
+            wall = clocks.wall,
+            "the clock was set, or nobody knows yet that it is right: asking AWS for its time"
+        );
+        Some(question)
+    }
+
     fn spawn(&mut self, slot: Option<SlotId>, record: MeterUsage) {
         let marketplace = self.marketplace.clone();
-        let (sent_s, _) = seconds(&self.clock);
-        self.sends.spawn(async move { Sent { slot, sent_s, answer: marketplace.meter_usage(record).await } });
+        let left = clocks(&self.clock);
+        self.sends.spawn(async move { Sent { slot, left, answer: marketplace.meter_usage(record).await } });
     }
 
     /// Writes what an answer means. Says the code if the process has to end as not entitled.
     pub(super) async fn answered(&mut self, sent: Sent) -> Result<Option<String>, Poisoned> {
-        self.saw_date(sent.sent_s, sent.answer.date);
+        self.saw_date(sent.left, sent.answer.date);
         let Some(slot) = sent.slot else { return Ok(None) };
         let now = self.now().s;
         let Verdict { records, alarm, not_entitled } = self.ledger.answer(&slot, &sent.answer.reply, now, random());

@@ -6,7 +6,7 @@ use tollgate_runtime::meter::{Commit, Desk};
 
 use super::handle::{ASKED_MAX, Asked, End, Finished, Handle};
 use super::send::{AT_ONCE_MAX, Sent};
-use super::{Keeper, seconds};
+use super::{Keeper, clocks};
 use crate::ledger::Poisoned;
 use crate::marketplace::Marketplace;
 
@@ -167,7 +167,7 @@ impl<M: Marketplace> Keeper<M> {
 
     /// Usage is booked by the hour for good, so a clock that wants confirmation at the start gets a moment for it.
     fn holds_usage(&mut self) -> bool {
-        let (_, boot) = seconds(&self.clock);
+        let boot = clocks(&self.clock).boot;
         let starting = boot < self.started_boot_s.saturating_add(HOLD_S) && self.phase == Phase::Running;
         starting && self.options.policy.sends && !self.now().confirmed
     }
@@ -185,7 +185,7 @@ impl<M: Marketplace> Keeper<M> {
     /// When to look again, by the wall clock.
     fn due_ms(&mut self) -> u64 {
         let now = self.now();
-        let (wall, _) = seconds(&self.clock);
+        let wall = clocks(&self.clock).wall;
         let hour_end = HOUR_S - now.s % HOUR_S;
         let due = next_due(&self.ledger, now, &self.options.policy, self.phase).saturating_sub(now.s).min(hour_end);
         // Something due that has not been done waits for an answer, not for time.

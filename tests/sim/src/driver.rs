@@ -39,7 +39,7 @@ impl World {
         let older = pod.starts > 0 && self.bug != Some(Bug::FirstHourFree);
         pod.starts += 1;
         let fresh = ledger.is_fresh();
-        let trust = Trust::new(pod.wall(now), Pod::boot(now), (!fresh).then(|| ledger.alive_at()));
+        let trust = Trust::new(pod.clocks(now), ledger.alive_at());
         let identity = match self.bug {
             Some(Bug::KeepOldIdentity) if !fresh => ledger.identity().to_owned(),
             _ => pod.identity_name(),
@@ -60,10 +60,7 @@ impl World {
             sleeps_until: 0,
             stopped: false,
         });
-        let clock = self.trusted(p);
-        // A clock in doubt must not move the newest hour of the ledger.
-        let alive_at = self.ledger(p).map_or(0, Ledger::alive_at);
-        let at = if clock.confirmed { clock.s } else { alive_at };
+        let at = self.trusted(p).s;
         let mut records = Vec::new();
         if self.bug == Some(Bug::ForgetPending) {
             let forget = |slot| Record::Deferred { slot, unknown: false, code: String::new(), retry_at: at };
@@ -82,7 +79,7 @@ impl World {
         if !(self.shape.asks && self.pods[p].listing == 0) {
             return self.granted(p, true);
         }
-        let (now, at) = (self.now, self.trusted(p).s);
+        let (now, trusted) = (self.now, self.trusted(p));
         let pod = &mut self.pods[p];
         let Some(process) = &mut pod.process else { return Ok(()) };
         let Stage::Asking { until, tries } = process.stage else { return Ok(()) };
@@ -90,7 +87,7 @@ impl World {
             return self.end(p, "not granted in time");
         }
         process.stage = Stage::Asking { until, tries: tries + 1 };
-        match process.ledger.ask(&pod.policy, DIMENSIONS[START], at) {
+        match process.ledger.ask(&pod.policy, DIMENSIONS[START], trusted) {
             Err(refusal) => self.fail(refusal.to_string()),
             Ok(ask) => {
                 self.write(p, Vec::new(), ask.asked.into_iter().collect(), &[])?;
@@ -279,9 +276,9 @@ impl World {
     fn ask_time(&mut self, p: usize) -> Alive {
         let now = self.now;
         let pod = &mut self.pods[p];
-        let (boot, wall) = (Pod::boot(now), pod.wall(now));
+        let clocks = pod.clocks(now);
         let Some(process) = &mut pod.process else { return Ok(()) };
-        if !pod.policy.sends || self.bug == Some(Bug::BelieveClock) || !process.trust.wants_date(boot) {
+        if !pod.policy.sends || self.bug == Some(Bug::BelieveClock) || !process.trust.wants_date(clocks) {
             return Ok(());
         }
         let request = tollgate_metering::Request {
@@ -289,7 +286,7 @@ impl World {
             quantity: 0,
             form: tollgate_metering::Form::Integer,
             allocations: Vec::new(),
-            timestamp: wall,
+            timestamp: clocks.wall,
             token: String::new(),
         };
         self.leave(p, Kind::Time, 0, request, 1)
@@ -319,15 +316,15 @@ impl World {
         }
         let now = self.now;
         let pod = &mut self.pods[p];
-        let (wall, boot) = (pod.wall(now), Pod::boot(now));
+        let clocks = pod.clocks(now);
         let Some(process) = &mut pod.process else { return Ok(()) };
         process.in_flight = process.in_flight.saturating_sub(1);
         if let Some(date) = date {
-            process.trust.date(self.messages[message].sent_wall, wall, boot, date);
+            process.trust.date(self.messages[message].left, clocks, date);
         }
         match self.messages[message].kind.clone() {
             Kind::Time => Ok(()),
-            Kind::Ask => self.ask_answered(p, reply),
+            Kind::Ask => self.ask_answered(p, message, reply),
             Kind::Usage(slot) => {
                 let (slot, reply) = self.misread(p, slot, reply);
                 let random = crate::random::hash(self.seed, 3, message as u64);
@@ -341,9 +338,12 @@ impl World {
         }
     }
 
-    fn ask_answered(&mut self, p: usize, reply: &Reply) -> Alive {
+    fn ask_answered(&mut self, p: usize, message: usize, reply: &Reply) -> Alive {
         self.tell(p, || format!("hears {reply:?} about its entitlement"));
+        let corrected = Hour::of(self.messages[message].request.timestamp) != Hour::of(self.trusted(p).s);
         match reply {
+            // A stamp by a wrong clock, which the answer has put right.
+            Reply::Refused { .. } if corrected => self.ask(p),
             Reply::Accepted { .. } => self.granted(p, false),
             Reply::NotProcessed { .. } | Reply::Unknown { .. } => {
                 let serial = self.pods[p].serial;

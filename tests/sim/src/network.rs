@@ -1,6 +1,6 @@
 //! The way to AWS and back: what is lost, late, refused or broken on it.
 
-use tollgate_metering::{Reply, Request, SlotId};
+use tollgate_metering::{Clocks, Reply, Request, SlotId};
 
 use crate::aws::{Key, Said};
 use crate::driver::{Alive, Gone};
@@ -31,8 +31,8 @@ pub(crate) struct Message {
     listing: usize,
     dimension: usize,
     per: u64,
-    request: Request,
-    pub(crate) sent_wall: u64,
+    pub(crate) request: Request,
+    pub(crate) left: Clocks,
     gives_up_at: u64,
     /// Reply and the time of AWS in it.
     reply: Option<(Reply, Option<u64>)>,
@@ -57,7 +57,7 @@ impl World {
             dimension,
             per,
             request,
-            sent_wall: pod.wall(now),
+            left: pod.clocks(now),
             gives_up_at: now + TIMEOUT_S,
             reply: None,
             done: false,

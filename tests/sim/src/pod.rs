@@ -1,6 +1,6 @@
 //! A pod: its machine's clocks, its disk, and at most one process of the host in it.
 
-use tollgate_metering::{Ledger, Now, Phase, Policy, Trust};
+use tollgate_metering::{Clocks, Ledger, Now, Phase, Policy, Trust};
 
 use crate::store::Disk;
 
@@ -72,8 +72,8 @@ impl Pod {
         self.frozen.unwrap_or_else(|| now.saturating_add_signed(self.offset))
     }
 
-    pub(crate) fn boot(now: u64) -> u64 {
-        now - BOOTED
+    pub(crate) fn clocks(&self, now: u64) -> Clocks {
+        Clocks { wall: self.wall(now), boot: now - BOOTED }
     }
 
     pub(crate) fn identity_name(&self) -> String {
@@ -81,12 +81,11 @@ impl Pod {
     }
 
     /// The time that the process trusts.
-    pub(crate) fn trusted(&mut self, now: u64, believes_clock: bool) -> Now {
-        let (wall, boot) = (self.wall(now), Self::boot(now));
-        let Some(process) = self.process.as_mut().filter(|_| !believes_clock) else {
-            return Now { s: wall, confirmed: true };
-        };
-        process.trust.now(wall, boot)
+    pub(crate) fn trusted(&self, now: u64, believes_clock: bool) -> Now {
+        let clocks = self.clocks(now);
+        // Where nothing is sent nobody could confirm it.
+        let process = self.process.as_ref().filter(|_| self.policy.sends && !believes_clock);
+        process.map_or(Now { s: clocks.wall, confirmed: true }, |process| process.trust.now(clocks))
     }
 
     /// The dimension's number.

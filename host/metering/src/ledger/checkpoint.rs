@@ -50,7 +50,7 @@ pub struct Folded {
 impl Ledger {
     /// True once a day: put the records of [`Ledger::checkpoint`] in place of everything before it.
     pub fn checkpoint_due(&self) -> bool {
-        self.boots > 0 && self.newest.0 >= self.compacted.0.saturating_add(EVERY_HOURS)
+        self.alive_at > 0 && self.newest.0 >= self.compacted.0.saturating_add(EVERY_HOURS)
     }
 
     /// Folds all entries so far. Hours that are over, without a remainder and older than two days are forgotten: only

@@ -3,17 +3,22 @@
 //! After each command the units must add up; with each `start` and `show` a ledger read back from its usage sums and the
 //! text of its records must be the same.
 
+mod clock;
+mod telling;
 mod volume;
 
 use std::collections::BTreeMap;
 
 use tollgate_metering::*;
 
+use clock::Machine;
+use telling::{line, name, sent, shown, time};
+
 /// The first hour of every script, a full day after 1970 so that nothing is near zero.
 const FIRST: Hour = Hour(24);
 
 pub(crate) struct World {
-    now: Now,
+    machine: Machine,
     policy: Policy,
     phase: Phase,
     ledger: Ledger,
@@ -36,9 +41,9 @@ impl Default for World {
             warn_after_s: 3_600,
             stop_after_s: 4 * 3_600,
         };
-        let now = Now { s: FIRST.start(), confirmed: true };
         let (ledger, phase) = (Ledger::new(), Phase::Running);
-        Self { now, policy, phase, ledger, used: Vec::new(), records: Vec::new(), folders: BTreeMap::new() }
+        let machine = Machine::default();
+        Self { machine, policy, phase, ledger, used: Vec::new(), records: Vec::new(), folders: BTreeMap::new() }
     }
 }
 
@@ -49,12 +54,14 @@ impl World {
         let lines = match words.as_slice() {
             ["start", identity] => self.start(identity, false),
             ["start", identity, "older"] => self.start(identity, true),
+            ["at", time] => self.machine.at(time),
             ["set", name, value] => self.set(name, value),
-            ["at", time] => self.at(time),
-            ["clock", word] => {
-                self.now.confirmed = *word == "confirmed";
-                Vec::new()
-            }
+            ["suspended", "until", time] => self.machine.suspend(time),
+            ["clock", change] => self.machine.set(change),
+            ["offline"] => self.machine.go(false),
+            ["online"] => self.machine.go(true),
+            ["date"] => self.date(),
+            ["trust"] => self.trust(),
             ["use", dimension, units, tags @ ..] => self.use_units(dimension, units.parse().unwrap(), tags),
             ["plan"] => self.plan(),
             ["beat"] => self.beat(),
@@ -73,7 +80,7 @@ impl World {
                 self.settle(slot, *billed == "billed", evidence, &reason.join(" "))
             }
             ["show"] => self.show(),
-            ["due"] => vec![format!("due at {}", time(next_due(&self.ledger, self.now, &self.policy, self.phase)))],
+            ["due"] => vec![format!("due at {}", time(next_due(&self.ledger, self.now(), &self.policy, self.phase)))],
             ["standing"] => self.standing(),
             ["requests"] => self.requests(),
             _ => panic!("no such command: {command}"),
@@ -110,17 +117,31 @@ impl World {
         self.ledger.slot(&self.slot(slot)).map_or(1, |slot| slot.per)
     }
 
+    /// A process takes the ledger, asks AWS for the time if it has to, and says that it is alive.
     fn start(&mut self, identity: &str, older: bool) -> Vec<String> {
         self.phase = Phase::Running;
+        self.machine.trust = Some(Trust::new(self.machine.clocks(), self.ledger.alive_at()));
+        self.begin(identity, older);
+        self.ask_time();
+        let steps = plan(&self.ledger, self.now(), &self.policy, self.phase);
+        if let Some(Step::Write(records)) = steps.first()
+            && matches!(records.as_slice(), [Record::Heartbeat { .. }])
+        {
+            self.write(records);
+        }
+        Vec::new()
+    }
+
+    fn begin(&mut self, identity: &str, older: bool) {
+        let at = self.now().s;
         let mut records = Vec::new();
         let fresh = self.ledger.is_fresh();
         if fresh {
-            records.push(Record::Created { at: self.now.s, ledger: 0xabc + self.folders.len() as u64 });
+            records.push(Record::Created { at, ledger: 0xabc + self.folders.len() as u64 });
         }
         let (boot, first_hour_taken) = (self.ledger.boots() + 1, fresh && older);
-        records.push(Record::Started { at: self.now.s, identity: identity.into(), boot, first_hour_taken });
+        records.push(Record::Started { at, identity: identity.into(), boot, first_hour_taken });
         self.write(&records);
-        Vec::new()
     }
 
     fn set(&mut self, name: &str, value: &str) -> Vec<String> {
@@ -135,20 +156,12 @@ impl World {
         Vec::new()
     }
 
-    /// `2:20` is twenty minutes past the third hour; `2:20:05` five seconds later.
-    fn at(&mut self, time: &str) -> Vec<String> {
-        let parts: Vec<u64> = time.split(':').map(|part| part.parse().unwrap()).collect();
-        let seconds = parts.iter().zip([3_600, 60, 1]).map(|(part, unit)| part * unit).sum::<u64>();
-        self.now.s = FIRST.start() + seconds;
-        Vec::new()
-    }
-
     fn use_units(&mut self, dimension: &str, units: u64, tags: &[&str]) -> Vec<String> {
         let per = self.policy.dimensions.iter().find(|rate| rate.key == dimension).map_or(1, |rate| rate.per);
         let pair = |tag: &&str| tag.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())).unwrap();
         let tags = Tags::new(tags.iter().map(pair).collect());
         let like = self.policy.slot(dimension, FIRST);
-        let used = self.ledger.used(&like, per, "api", tags, units, self.now.s);
+        let used = self.ledger.used(&like, per, "api", tags, units, self.now().s);
         if let Err(refusal) = self.ledger.admit_used(&used) {
             return vec![format!("refused: {refusal}")];
         }
@@ -162,7 +175,7 @@ impl World {
     /// Says that the process is alive every half hour since it last was, as it would have.
     fn beat(&mut self) -> Vec<String> {
         let mut at = self.ledger.alive_at() + 1_800;
-        while at <= self.now.s {
+        while at <= self.now().s {
             self.write(&[Record::Heartbeat { at }]);
             at += 1_800;
         }
@@ -183,9 +196,9 @@ impl World {
 
     /// Until nothing is left to write, then lets every try begin.
     fn plan(&mut self) -> Vec<String> {
-        let mut said = Vec::new();
+        let mut said = self.ask_time();
         loop {
-            let steps = plan(&self.ledger, self.now, &self.policy, self.phase);
+            let steps = plan(&self.ledger, self.now(), &self.policy, self.phase);
             let mut wrote = false;
             for step in steps {
                 match step {
@@ -221,7 +234,10 @@ impl World {
             "refused" => Reply::Refused { code: code() },
             _ => panic!("no such reply: {word}"),
         };
-        let verdict = self.ledger.answer(&id, &reply, self.now.s, 2);
+        if !matches!(reply, Reply::Unknown { .. }) {
+            self.date();
+        }
+        let verdict = self.ledger.answer(&id, &reply, self.now().s, 2);
         let mut said: Vec<String> = verdict.records.iter().filter_map(line).collect();
         said.extend(verdict.alarm.map(|alarm| format!("alarm: {alarm:?}")));
         said.extend(verdict.not_entitled.then(|| "the process ends: not entitled".to_owned()));
@@ -230,7 +246,7 @@ impl World {
     }
 
     fn ask(&mut self, dimension: &str) -> Vec<String> {
-        match self.ledger.ask(&self.policy, dimension, self.now.s) {
+        match self.ledger.ask(&self.policy, dimension, self.now()) {
             Ok(ask) => {
                 self.write(&ask.asked.into_iter().collect::<Vec<_>>());
                 vec![format!("send {} token {}", sent(&ask.request), ask.request.token)]
@@ -241,7 +257,7 @@ impl World {
 
     /// What a person decides about a record whose outcome nobody could know.
     fn settle(&mut self, slot: &str, billed: bool, evidence: &str, reason: &str) -> Vec<String> {
-        let (at, slot) = (self.now.s, self.slot(slot));
+        let (at, slot) = (self.now().s, self.slot(slot));
         let settled = Record::Settled { slot, billed, evidence: evidence.into(), reason: reason.into(), at };
         match self.ledger.admit(&settled) {
             Ok(()) => {
@@ -258,7 +274,7 @@ impl World {
     }
 
     fn standing(&self) -> Vec<String> {
-        let standing = self.ledger.standing(&self.policy, self.now.s);
+        let standing = self.ledger.standing(&self.policy, self.now().s);
         let oldest =
             standing.oldest.map_or_else(|| "nothing waits".into(), |hour| format!("hour {} waits", hour.0 - FIRST.0));
         vec![format!("{:?} since {}, {oldest}", standing.state, time(standing.since))]
@@ -309,77 +325,4 @@ impl World {
         }
         assert_eq!(again, self.ledger, "the ledger read back from its store differs");
     }
-}
-
-fn name(id: &SlotId) -> String {
-    format!("{}@{}", id.dimension, id.hour.0 - FIRST.0)
-}
-
-fn time(at: u64) -> String {
-    let s = at - FIRST.start();
-    format!("{}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60)
-}
-
-fn buckets(buckets: &Buckets) -> String {
-    buckets.iter().map(|(tags, units)| format!("{}{units}", tagged(tags))).collect::<Vec<_>>().join(" + ")
-}
-
-fn tagged(tags: &Tags) -> String {
-    let pairs: Vec<String> = tags.pairs().iter().map(|(key, value)| format!("{key}={value}")).collect();
-    if pairs.is_empty() { String::new() } else { format!("{}:", pairs.join(",")) }
-}
-
-fn sent(request: &Request) -> String {
-    let parts: Vec<String> = request.allocations.iter().map(|a| format!("{}{}", tagged(&a.tags), a.quantity)).collect();
-    let parts = if parts.is_empty() { String::new() } else { format!(" [{}]", parts.join(" + ")) };
-    format!("{}{parts} stamped {}", request.quantity, time(request.timestamp))
-}
-
-fn line(record: &Record) -> Option<String> {
-    Some(match record {
-        Record::HandedOver(handed) => {
-            format!("hand over {:?} of {}: {}", handed.part, name(&handed.slot), buckets(&handed.units))
-        }
-        Record::Adopted { number, slot, units, .. } => {
-            format!("adopt number {number} into {}: {}", name(slot), buckets(units))
-        }
-        Record::Sealed { slot, request, remainder, .. } if remainder.is_empty() => {
-            format!("seal {} {}", name(slot), sent(request))
-        }
-        Record::Sealed { slot, request, remainder, .. } => {
-            format!("seal {} {} remainder {}", name(slot), sent(request), buckets(remainder))
-        }
-        Record::Resealed { slot, request } => format!("seal again {} {}", name(slot), sent(request)),
-        Record::Closed { slot, why } => format!("close {} {why:?}", name(slot)),
-        Record::Carried { from, to, part, units, .. } => {
-            format!("carry {part:?} of {} to {}: {}", name(from), to.0 - FIRST.0, buckets(units))
-        }
-        Record::Beyond { slot, units } => format!("give up {} {}", name(slot), buckets(units)),
-        Record::Deferred { slot, unknown, retry_at, .. } => {
-            let known = if *unknown { "unknown" } else { "not processed" };
-            format!("{known} {} again at {}", name(slot), time(*retry_at))
-        }
-        Record::Ended { slot, end, .. } => format!("end {} {end:?}", name(slot)),
-        Record::Kept { slot, state } => format!("forget {}", shown(slot, state)),
-        _ => return None,
-    })
-}
-
-fn shown(id: &SlotId, slot: &Slot) -> String {
-    let balance = Balance::of(slot);
-    let amounts = [
-        ("carried in", balance.carried_in),
-        ("adopted", balance.adopted),
-        ("open", balance.open),
-        ("counted", balance.counted),
-        ("carried out", balance.carried_out),
-        ("handed over", balance.handed_over),
-        ("beyond", slot.beyond.into()),
-        ("remainder", balance.remainder),
-        ("late", slot.late.into()),
-    ];
-    let amounts: String =
-        amounts.iter().filter(|(_, units)| *units > 0).map(|(name, units)| format!(" {name} {units}")).collect();
-    let request = slot.request.as_ref().map(|request| format!(" quantity {}", request.quantity)).unwrap_or_default();
-    format!("{} {}: recorded {}{request}{amounts}", name(id), slot.life.name(), slot.recorded)
 }

@@ -2,7 +2,8 @@
 
 use tollgate_metering::*;
 
-use super::{World, line};
+use super::World;
+use super::telling::line;
 
 impl World {
     /// Leaves the folder in use under a name, and begins with an empty one.
@@ -25,9 +26,9 @@ impl World {
         let identity = self.ledger.identity().to_owned();
         let mut said = Vec::new();
         self.swap(name);
-        self.start(&identity, false);
+        self.begin(&identity, false);
         loop {
-            let steps = plan(&self.ledger, self.now, &self.policy, Phase::Running);
+            let steps = plan(&self.ledger, self.now(), &self.policy, Phase::Running);
             let writes: Vec<Record> = steps
                 .into_iter()
                 .filter_map(|step| if let Step::Write(records) = step { Some(records) } else { None })
@@ -40,7 +41,7 @@ impl World {
         }
         let old = self.ledger.clone();
         self.swap(name);
-        let Handing { repaired, handed, adopted } = self.ledger.adopt_from(&old, self.now, &self.policy);
+        let Handing { repaired, handed, adopted } = self.ledger.adopt_from(&old, self.now(), &self.policy);
         self.tell(&repaired, &mut said);
         self.swap(name);
         self.tell(&handed, &mut said);

@@ -49,7 +49,7 @@ async fn the_next_task_on_the_volume_sends_what_a_killed_one_left_once() {
     assert!(folders.iter().all(|folder| taken(folder).is_none()));
     let mut host = House::serve(keeper, sent);
     house.pass_minutes(25);
-    let record = host.sent.recv().await.unwrap();
+    let record = host.record().await;
     assert_eq!(quantities(&record).1, 11);
     // In the hour in which it was used, which is not the one in which the new task began.
     assert_eq!(record.timestamp / 3_600 + 1, house.clock.now_ms() / 3_600_000);

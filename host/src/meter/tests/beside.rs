@@ -33,7 +33,7 @@ impl Beside {
         assert_eq!(host.counters.add(0, 5), Outcome::Counted);
         host.counters.commit().await.unwrap();
         house.pass_minutes(75);
-        host.sent.recv().await.unwrap();
+        host.record().await;
         while host.row("images").await != "5 conflict" {
             tokio::task::yield_now().await;
         }
