@@ -55,31 +55,55 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    adoption
-    adoption_clock
-    adoption_occupied
-    allocations
-    carry
+    allocations_are_canonical_and_add_up
+    allocations_fold_the_smallest_of_over_2500_sets
+    carry_is_refused_after_a_fork
+    carry_is_refused_after_a_gap
+    carry_is_refused_after_a_restore
+    carry_moves_what_was_never_taken
+    carry_undeclared_expires
     clock_ahead_for_good_still_seals
     clock_ahead_seals_nothing_until_confirmed
     clock_ahead_under_a_new_ledger_leaves_no_future_hour
     clock_back_books_to_the_newest_hour
     clock_frozen_is_corrected_by_date
-    compaction
-    crash
-    duplicate
-    entitlement
-    final_seal
-    first_hour
+    compaction_forgets_nothing_that_matters
+    crash_resends_the_identical_request
+    duplicate_with_another_quantity_is_a_conflict
+    end_of_the_process_seals_and_sends_the_running_hour
+    end_of_the_process_with_too_little_time
+    entitlement_lost_in_mid_run_goes_on
+    entitlement_question_takes_its_hour
+    entitlement_refused_at_the_first_record_ends_the_process
+    first_hour_of_a_new_ledger_is_taken_under_an_older_identity
     hour_boundary
-    identity_change
-    late_usage
-    listings
-    overflow
+    idle_hours_send_zero_only_if_asked
+    late_usage_after_a_restart_in_the_same_pod_and_hour
+    late_usage_goes_to_the_earliest_unsealed_hour
+    listing_change_with_usage_open
     paused_container_goes_on_where_it_was
-    remainders
-    replies
+    per_change_with_usage_open
+    poisoned_record_never_blocks_another
+    quantity_over_2147483647_moves_or_is_given_up
+    remainder_joins_the_next_hour_that_it_helps
+    remainder_over_months_is_never_lost_or_rounded_up
+    reply_after_the_outcome_is_final_changes_nothing
+    reply_not_processed_is_sent_again_later
+    reply_of_every_class_in_every_order
+    reply_tags_refused_is_sent_once_without_them
+    reply_without_record_id_is_unknown
     retry_planned_by_a_clock_that_was_ahead_is_not_waited_for
-    standing
-    zero_records
+    sealed_never_tried_is_sent_under_a_new_identity
+    settlement_needs_evidence_and_a_reason
+    standing_counts_from_the_oldest_hour_that_waits
+    sum_that_does_not_fit_is_refused
+    throttling_of_a_whole_fleet_spreads_out
+    unknown_outcome_back_under_its_own_identity_is_sent_again
+    unknown_outcome_under_another_identity_is_in_doubt
+    unknown_outcome_under_the_same_identity_is_sent_again
+    volume_adopts_nothing_into_an_hour_before_its_own
+    volume_adopts_what_another_identity_left
+    volume_leaves_what_would_be_a_second_record
+    window_after_an_unknown_outcome_is_in_doubt
+    window_is_left_ten_minutes_before_six_hours
 }

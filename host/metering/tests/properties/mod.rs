@@ -1,10 +1,8 @@
 //! Random days of a host: whatever crashes, repeats or gets lost, nothing is billed twice.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
-use crate::world::World;
+use crate::world::{Fate, Service, World};
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -33,58 +31,6 @@ enum Event {
     },
     Finish,
     Compact,
-}
-
-/// What happens to a request on its way.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fate {
-    Answered,
-    AnswerLost,
-    RequestLost,
-    Throttled,
-    TagsRefused,
-    Refused,
-}
-
-/// AWS: one quantity for each identity, dimension and hour.
-#[derive(Default)]
-struct Service {
-    held: BTreeMap<(String, String, u64), (u32, String)>,
-    billed: u128,
-}
-
-impl Service {
-    /// What the host hears. Panics where a correct host never gets.
-    fn meter(
-        &mut self,
-        identity: String,
-        dimension: &str,
-        request: &tollgate_metering::Request,
-        per: u64,
-        fate: Fate,
-    ) -> &'static str {
-        let key = (identity, dimension.to_owned(), request.timestamp / 3_600);
-        let known = self.held.get(&key);
-        if let Some((quantity, token)) = known {
-            assert_eq!(
-                (*quantity, token),
-                (request.quantity, &request.token),
-                "another record for the hour of {key:?}"
-            );
-        }
-        match fate {
-            Fate::RequestLost => return "timeout",
-            Fate::Throttled => return "throttled",
-            Fate::TagsRefused if known.is_none() => return "bad-tags",
-            Fate::Refused if known.is_none() => return "refused X",
-            _ => {}
-        }
-        if known.is_none() {
-            self.billed += u128::from(request.quantity) * u128::from(per);
-            self.held.insert(key, (request.quantity, request.token.clone()));
-        }
-        if fate == Fate::AnswerLost { "timeout" } else { "accepted R" }
-    }
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -169,19 +115,15 @@ fn check(events: &[Event], carry: bool, zero_records: bool) -> (World, Service) 
 fn cut_short(world: &World, service: &mut Service, arrived: bool) {
     let fate = if arrived { Fate::AnswerLost } else { Fate::RequestLost };
     for (slot, identity, request) in world.pending() {
-        service.meter(identity, dimension_of(&slot), &request, world.per(&slot), fate);
+        service.meter(identity, &slot, &request, world.per(&slot), fate);
     }
 }
 
 fn reply(world: &mut World, service: &mut Service, which: usize, fate: Fate) {
     let pending = world.pending();
     let Some((slot, identity, request)) = pending.get(which % pending.len().max(1)).cloned() else { return };
-    let said = service.meter(identity, dimension_of(&slot), &request, world.per(&slot), fate);
+    let said = service.meter(identity, &slot, &request, world.per(&slot), fate);
     world.run(&format!("reply {slot} {said}"));
-}
-
-fn dimension_of(slot: &str) -> &str {
-    slot.split('@').next().unwrap_or_default()
 }
 
 proptest! {

@@ -6,8 +6,9 @@ use super::telling::time;
 use super::{FIRST, World};
 
 /// A machine on which the host runs. True time is that of AWS.
+#[derive(Clone)]
 pub(super) struct Machine {
-    true_s: u64,
+    pub(super) true_s: u64,
     /// Of that time the machine was suspended, and its boot clock stood still.
     suspended_s: u64,
     /// The wall clock is wrong by this much.

@@ -4,6 +4,9 @@
 //! text of its records must be the same.
 
 mod clock;
+mod fleet;
+mod service;
+mod tables;
 mod telling;
 mod volume;
 
@@ -12,11 +15,13 @@ use std::collections::BTreeMap;
 use tollgate_metering::*;
 
 use clock::Machine;
+pub(crate) use service::{Fate, Service};
 use telling::{line, name, sent, shown, time};
 
 /// The first hour of every script, a full day after 1970 so that nothing is near zero.
 const FIRST: Hour = Hour(24);
 
+#[derive(Clone)]
 pub(crate) struct World {
     machine: Machine,
     policy: Policy,
@@ -62,10 +67,12 @@ impl World {
             ["online"] => self.machine.go(true),
             ["date"] => self.date(),
             ["trust"] => self.trust(),
+            ["use", dimension, "in", sets, "tag", "sets"] => self.use_tagged(dimension, sets.parse().unwrap()),
             ["use", dimension, units, tags @ ..] => self.use_units(dimension, units.parse().unwrap(), tags),
             ["plan"] => self.plan(),
             ["beat"] => self.beat(),
             ["compact"] => self.compact(),
+            ["copy", name] => self.copy(name),
             ["folder", name, "new"] => self.leave(name),
             ["folder", name] => self.swap(name),
             ["adopt", name] => self.adopt(name, false),
@@ -83,6 +90,15 @@ impl World {
             ["due"] => vec![format!("due at {}", time(next_due(&self.ledger, self.now(), &self.policy, self.phase)))],
             ["standing"] => self.standing(),
             ["requests"] => self.requests(),
+            ["unsent"] => vec![format!("{} unsent", self.ledger.unsent(&self.policy))],
+            ["every", "hour", "for", hours, "hours", "use", dimension, units] => {
+                self.every_hour(hours.parse().unwrap(), dimension, units)
+            }
+            ["every", "reply", "to", slot, "up", "to", depth] => self.every_reply(slot, depth.parse().unwrap()),
+            ["what", "follows", "for", slot, "up", "to", depth] => self.what_follows(slot, depth.parse().unwrap()),
+            ["fleet", "of", pods, "pods", dimensions, "dimensions", outage @ ..] => {
+                fleet::fleet(pods.parse().unwrap(), dimensions.parse().unwrap(), outage.last().copied())
+            }
             _ => panic!("no such command: {command}"),
         };
         assert!(self.ledger.balanced(), "{:#?}", self.ledger);
@@ -197,27 +213,27 @@ impl World {
     /// Until nothing is left to write, then lets every try begin.
     fn plan(&mut self) -> Vec<String> {
         let mut said = self.ask_time();
-        loop {
+        // A plan that never comes to an end would hang the host.
+        for _ in 0..10_000 {
             let steps = plan(&self.ledger, self.now(), &self.policy, self.phase);
-            let mut wrote = false;
+            let (mut records, mut sends) = (Vec::new(), Vec::new());
             for step in steps {
                 match step {
-                    Step::Write(records) => {
-                        wrote = true;
-                        said.extend(records.iter().filter_map(line));
-                        self.write(&records);
-                    }
+                    Step::Write(batch) => records.extend(batch),
                     Step::Send { attempted, slot, request } => {
                         said.push(format!("send {} {} try {}", name(&slot), sent(&request), self.tries(&slot) + 1));
-                        self.write(&[attempted]);
+                        sends.push(attempted);
                     }
                 }
             }
-            if !wrote {
-                break;
+            if records.is_empty() {
+                self.write(&sends);
+                return if said.is_empty() { vec!["nothing due".into()] } else { said };
             }
+            said.extend(records.iter().filter_map(line));
+            self.write(&records);
         }
-        if said.is_empty() { vec!["nothing due".into()] } else { said }
+        panic!("the plan never comes to an end");
     }
 
     fn reply(&mut self, slot: &str, reply: &str) -> Vec<String> {
@@ -227,7 +243,12 @@ impl World {
         let reply = match word {
             "accepted" => Reply::Accepted { record_id: code() },
             "throttled" => Reply::NotProcessed { code: "ThrottlingException".into() },
+            "denied" => Reply::NotProcessed { code: "AccessDeniedException".into() },
+            "unreachable" => Reply::NotProcessed { code: "no connection".into() },
             "timeout" => Reply::Unknown { detail: "no answer within 10 s".into() },
+            "error" => Reply::Unknown { detail: "InternalServiceErrorException".into() },
+            "no-record-id" => Reply::Unknown { detail: "200 without a record id".into() },
+            "dry-run" => Reply::DryRunOk,
             "duplicate" => Reply::Duplicate,
             "not-entitled" => Reply::NotEntitled { code: "CustomerNotEntitledException".into() },
             "bad-tags" => Reply::InvalidTags { code: "InvalidTagException".into() },
@@ -296,6 +317,7 @@ impl World {
     }
 
     fn write(&mut self, records: &[Record]) {
+        assert_eq!(self.ledger.admit_all(records), Ok(()), "{records:?}");
         for record in records {
             assert_eq!(self.ledger.admit(record), Ok(()), "{}", record.to_text());
             self.ledger.apply(record);

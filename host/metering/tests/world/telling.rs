@@ -24,7 +24,11 @@ pub(super) fn tagged(tags: &Tags) -> String {
 
 pub(super) fn sent(request: &Request) -> String {
     let parts: Vec<String> = request.allocations.iter().map(|a| format!("{}{}", tagged(&a.tags), a.quantity)).collect();
-    let parts = if parts.is_empty() { String::new() } else { format!(" [{}]", parts.join(" + ")) };
+    let parts = match parts.len() {
+        0 => String::new(),
+        1..=9 => format!(" [{}]", parts.join(" + ")),
+        many => format!(" [{many} parts, first {}, last {}]", parts[0], parts[many - 1]),
+    };
     format!("{}{parts} stamped {}", request.quantity, time(request.timestamp))
 }
 

@@ -12,6 +12,13 @@ impl World {
         self.swap(name)
     }
 
+    /// Keeps a copy of the folder in use under a name; `folder` then goes back to it.
+    pub(super) fn copy(&mut self, name: &str) -> Vec<String> {
+        let copy = (self.ledger.clone(), self.used.clone(), self.records.clone());
+        self.folders.insert(name.into(), copy);
+        Vec::new()
+    }
+
     /// Exchanges the folder in use with the one of that name.
     pub(super) fn swap(&mut self, name: &str) -> Vec<String> {
         let other = self.folders.get_mut(name).unwrap();
