@@ -134,7 +134,7 @@ impl<M: Marketplace> Keeper<M> {
     }
 
     async fn ask_once(&mut self, dimension: &str, now: Now) -> Result<Answer, AskError> {
-        let ask = self.ledger.ask(&self.options.policy, dimension, now).map_err(AskError::InUse)?;
+        let ask = self.ledger.ask(&self.options.policy, dimension, now.s).map_err(AskError::InUse)?;
         if let Some(asked) = ask.asked {
             self.write(Vec::new(), vec![asked]).await?;
         }

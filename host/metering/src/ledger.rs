@@ -140,7 +140,7 @@ impl Ledger {
         if let Some(taken) = self.taken_through {
             id.hour = id.hour.max(taken.next());
         }
-        while !self.takes_usage(&id) {
+        while !self.takes_usage(&id) && id.hour.0 < u32::MAX {
             id.hour = id.hour.next();
         }
         id.hour

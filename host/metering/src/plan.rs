@@ -102,7 +102,7 @@ impl Policy {
 pub fn plan(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> Vec<Step> {
     let mut writes = Vec::new();
     let mut sends = Vec::new();
-    if now.confirmed && now.s >= ledger.alive_at().saturating_add(HEARTBEAT_S) {
+    if now.confirmed && now.s.saturating_sub(ledger.alive_at()) >= HEARTBEAT_S {
         // Alone: a gap that shows only now decides what may be carried.
         return alloc::vec![Step::Write(alloc::vec![Record::Heartbeat { at: now.s }])];
     }

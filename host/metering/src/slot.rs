@@ -208,6 +208,13 @@ impl Slot {
         }
     }
 
+    /// Every sum of a slot is at most what came in, so this one check is enough. Stores keep signed 64 bits.
+    pub(crate) fn has_room_for(&self, units: u64) -> bool {
+        let sums = [self.carried_in, self.adopted, units];
+        let came_in = sums.into_iter().try_fold(self.recorded, u64::checked_add);
+        came_in.is_some_and(|sum| sum <= i64::MAX.cast_unsigned())
+    }
+
     /// The units inside the request.
     pub fn requested(&self) -> u64 {
         self.request.as_ref().map_or(0, |request| u64::from(request.quantity).saturating_mul(self.per))

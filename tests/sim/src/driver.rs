@@ -79,7 +79,7 @@ impl World {
         if !(self.shape.asks && self.pods[p].listing == 0) {
             return self.granted(p, true);
         }
-        let (now, trusted) = (self.now, self.trusted(p));
+        let (now, at) = (self.now, self.trusted(p).s);
         let pod = &mut self.pods[p];
         let Some(process) = &mut pod.process else { return Ok(()) };
         let Stage::Asking { until, tries } = process.stage else { return Ok(()) };
@@ -87,7 +87,7 @@ impl World {
             return self.end(p, "not granted in time");
         }
         process.stage = Stage::Asking { until, tries: tries + 1 };
-        match process.ledger.ask(&pod.policy, DIMENSIONS[START], trusted) {
+        match process.ledger.ask(&pod.policy, DIMENSIONS[START], at) {
             Err(refusal) => self.fail(refusal.to_string()),
             Ok(ask) => {
                 self.write(p, Vec::new(), ask.asked.into_iter().collect(), &[])?;

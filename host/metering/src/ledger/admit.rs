@@ -32,14 +32,13 @@ impl Ledger {
     /// Whether usage fits.
     ///
     /// # Errors
-    /// The sum would not fit, or the slot takes no usage.
+    /// The sum would not fit, the slot takes no usage, or it has another price unit.
     pub fn admit_used(&self, used: &Used) -> Result<(), Refusal> {
-        let Some(slot) = self.slots.get(&used.slot) else {
-            adds_up(used.late <= used.units && used.per > 0)?;
-            return fits(&Slot::new(used.per), used.units);
-        };
+        let new = Slot::new(used.per);
+        let slot = self.slots.get(&used.slot).unwrap_or(&new);
         fits(slot, used.units)?;
-        if slot.life == Life::Open { Ok(()) } else { Err(Refusal::OutOfPlace) }
+        ensure(self.takes_usage(&used.slot))?;
+        adds_up(used.late <= used.units && used.per > 0 && used.per == slot.per)
     }
 
     /// Whether a record fits.
@@ -49,7 +48,7 @@ impl Ledger {
     pub fn admit(&self, record: &Record) -> Result<(), Refusal> {
         match record {
             Record::Created { .. } => ensure(self.id == 0 && self.boots == 0),
-            Record::Started { boot, .. } => ensure(*boot == self.boots + 1),
+            Record::Started { boot, .. } => ensure(self.boots.checked_add(1) == Some(*boot)),
             Record::Granted { .. } | Record::Heartbeat { .. } => ensure(self.boots > 0),
             Record::Sealed { slot, request, per, remainder } => self.admit_sealed(slot, request, *per, remainder),
             Record::Closed { slot, why } => {
@@ -75,7 +74,7 @@ impl Ledger {
             Record::Attempted { slot, identity, attempt, .. } => {
                 let slot = self.get(slot)?;
                 let same = slot.attempts.identity == *identity || slot.attempts.unknown == 0;
-                let next = *attempt == slot.attempts.count + 1;
+                let next = slot.attempts.count.checked_add(1) == Some(*attempt);
                 ensure(slot.life.waiting() && !slot.attempts.pending && same && next && self.identity == *identity)
             }
             Record::Deferred { slot, .. } => ensure(self.get(slot)?.attempts.pending),
@@ -85,7 +84,8 @@ impl Ledger {
                 ensure(matches!(self.get(slot)?.life, Life::InDoubt | Life::Conflict))
             }
             Record::HandedOver(handed) => {
-                ensure(handed.number == self.handed_over_last() + 1 && handed.to != self.id)?;
+                let next = self.handed_over_last().checked_add(1) == Some(handed.number);
+                ensure(next && handed.to != self.id && handed.part != Part::Beyond)?;
                 adds_up(!handed.units.is_empty() && self.get(&handed.slot)?.per == handed.per)?;
                 self.admit_part(&handed.slot, handed.part, &handed.units)
             }
@@ -175,9 +175,6 @@ fn adds_up(holds: bool) -> Result<(), Refusal> {
     if holds { Ok(()) } else { Err(Refusal::DoesNotAddUp) }
 }
 
-/// Every sum of a slot is at most what came in, so this one check is enough. Stores keep signed 64 bits.
 fn fits(slot: &Slot, units: u64) -> Result<(), Refusal> {
-    let sums = [slot.carried_in, slot.adopted, units];
-    let came_in = sums.into_iter().try_fold(slot.recorded, u64::checked_add);
-    came_in.filter(|&sum| sum <= i64::MAX.cast_unsigned()).map(|_| ()).ok_or(Refusal::Overflow)
+    if slot.has_room_for(units) { Ok(()) } else { Err(Refusal::Overflow) }
 }

@@ -128,8 +128,7 @@ impl Ledger {
             slot.handed_over = slot.handed_over.saturating_add(handed.units.total());
             match handed.part {
                 Part::Remainder => slot.remainder.take_all(&handed.units),
-                Part::Beyond => slot.open.take_all(&handed.units),
-                Part::Open | Part::Request => {
+                Part::Open | Part::Request | Part::Beyond => {
                     slot.open = Buckets::default();
                     slot.life = Life::HandedOver;
                 }

@@ -13,13 +13,18 @@ use crate::slot::{Life, Slot, SlotId};
 use crate::units::Buckets;
 
 impl Plan<'_> {
-    /// Remainders of earlier hours of the same dimension and price unit.
+    /// Remainders of earlier hours of the same dimension and price unit, as many as the slot has room for.
     pub(super) fn remainders(&self, id: &SlotId, slot: &Slot) -> Vec<(SlotId, Buckets)> {
         let same = |other: &SlotId| other.at(id.hour) == *id && other.hour < id.hour;
+        let mut sum: u64 = 0;
         let earlier = self.ledger.slots().filter(|(other, from)| {
             same(other) && from.per == slot.per && from.life != Life::Open && !from.remainder.is_empty()
         });
-        earlier.map(|(other, from)| (other.clone(), from.remainder.clone())).collect()
+        let fitting = earlier.take_while(|(_, from)| {
+            sum = sum.saturating_add(from.remainder.total());
+            slot.has_room_for(sum)
+        });
+        fitting.map(|(other, from)| (other.clone(), from.remainder.clone())).collect()
     }
 
     pub(super) fn carry_remainder(&self, from: &SlotId, to: Hour, units: Buckets) -> Record {
@@ -54,10 +59,7 @@ impl Plan<'_> {
         }
         let fits = match self.ledger.slot(&id.at(to)) {
             // A price unit is that of the hour's first unit; units counted under another stay where they are.
-            Some(there) => {
-                there.per == slot.per
-                    && there.recorded.saturating_add(there.carried_in).checked_add(units.total()).is_some()
-            }
+            Some(there) => there.per == slot.per && there.has_room_for(units.total()),
             None => self.policy.per(&id.dimension).is_none_or(|per| per == slot.per),
         };
         fits.then_some(to)

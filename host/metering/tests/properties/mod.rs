@@ -1,5 +1,8 @@
 //! Random days of a host: whatever crashes, repeats or gets lost, nothing is billed twice.
 
+mod entries;
+mod sums;
+
 use proptest::prelude::*;
 
 use crate::world::{Fate, Service, World};

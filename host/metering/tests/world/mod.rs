@@ -267,7 +267,7 @@ impl World {
     }
 
     fn ask(&mut self, dimension: &str) -> Vec<String> {
-        match self.ledger.ask(&self.policy, dimension, self.now()) {
+        match self.ledger.ask(&self.policy, dimension, self.now().s) {
             Ok(ask) => {
                 self.write(&ask.asked.into_iter().collect::<Vec<_>>());
                 vec![format!("send {} token {}", sent(&ask.request), ask.request.token)]
