@@ -139,11 +139,8 @@ pub fn next_due(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> u64
         match slot.life {
             Life::Open if now.confirmed => due = due.min(id.hour.end()),
             Life::Sealed | Life::Attempted if !slot.attempts.pending => {
-                due = due.min(plan.send_at(id, slot)).min(if now.confirmed {
-                    plan.given_up_at(id, slot)
-                } else {
-                    u64::MAX
-                });
+                due = due.min(if policy.sends { plan.send_at(id, slot) } else { u64::MAX });
+                due = due.min(if now.confirmed { plan.given_up_at(id, slot) } else { u64::MAX });
             }
             _ => {}
         }
@@ -217,7 +214,9 @@ impl Plan<'_> {
 
     /// Zero records of finished hours in which the product ran and the dimension was idle.
     fn zeros(&self) -> impl Iterator<Item = Record> {
-        let first = Hour::of(self.ledger.running_since()).max(Hour(Hour::of(self.now).0.saturating_sub(ZERO_HOURS)));
+        let recent = Hour(Hour::of(self.now).0.saturating_sub(ZERO_HOURS));
+        // What is forgotten may have been sent.
+        let first = Hour::of(self.ledger.running_since()).max(recent).max(self.ledger.kept_from());
         let wanted = self.policy.sends && self.policy.zero_records && self.confirmed && self.ledger.boots() > 0;
         let hours = if wanted { first.0..Hour::of(self.now).0 } else { 0..0 };
         let rates = self.policy.dimensions.iter();
@@ -248,7 +247,7 @@ impl Plan<'_> {
                 None => end(End::Expired),
             };
         }
-        let request = slot.request.clone().filter(|_| self.now >= self.send_at(id, slot))?;
+        let request = slot.request.clone().filter(|_| self.policy.sends && self.now >= self.send_at(id, slot))?;
         let attempted = Record::Attempted {
             slot: id.clone(),
             identity: self.ledger.identity().into(),

@@ -78,9 +78,11 @@ scenarios! {
     first_hour_of_a_new_ledger_is_taken_under_an_older_identity
     hour_boundary
     idle_hours_send_zero_only_if_asked
+    idle_hours_that_are_forgotten_are_not_sent_as_zero
     late_usage_after_a_restart_in_the_same_pod_and_hour
     late_usage_goes_to_the_earliest_unsealed_hour
     listing_change_with_usage_open
+    listing_that_no_longer_sends_leaves_its_records_unsent
     paused_container_goes_on_where_it_was
     per_change_with_usage_open
     poisoned_record_never_blocks_another
@@ -101,6 +103,7 @@ scenarios! {
     unknown_outcome_back_under_its_own_identity_is_sent_again
     unknown_outcome_under_another_identity_is_in_doubt
     unknown_outcome_under_the_same_identity_is_sent_again
+    volume_adopts_a_folder_whose_process_only_restarts
     volume_adopts_nothing_into_an_hour_before_its_own
     volume_adopts_what_another_identity_left
     volume_leaves_what_would_be_a_second_record

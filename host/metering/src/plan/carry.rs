@@ -50,7 +50,7 @@ impl Plan<'_> {
 
     /// The hour that may take the units: the earliest unsealed one from now on.
     fn target(&self, id: &SlotId, slot: &Slot, used_at: u64, units: &Buckets) -> Option<Hour> {
-        if !self.policy.carry || !self.ledger.continuous_since(used_at) {
+        if !(self.policy.sends && self.policy.carry && self.ledger.continuous_since(used_at)) {
             return None;
         }
         let mut to = self.ledger.book(id, self.now);
@@ -62,6 +62,6 @@ impl Plan<'_> {
             Some(there) => there.per == slot.per && there.has_room_for(units.total()),
             None => self.policy.per(&id.dimension).is_none_or(|per| per == slot.per),
         };
-        fits.then_some(to)
+        (fits && self.ledger.takes_usage(&id.at(to))).then_some(to)
     }
 }
