@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use tollgate_host::clock::Clock;
 use tollgate_host::ledger::{Batch, Sqlite, Store};
 use tollgate_metering::{HOUR_S, Hour, Ledger, Now, Phase, Policy, Rate, Record, Reply, Step, Tags, plan};
 
@@ -39,8 +40,9 @@ impl Year {
         year
     }
 
-    /// One hour of usage, its heartbeats, and the records of the hour before.
-    pub(crate) fn hour(&mut self) {
+    /// One hour of usage, its heartbeats, and the records of the hour before. Milliseconds that a checkpoint took; zero if
+    /// none was due.
+    pub(crate) fn hour(&mut self) -> u64 {
         let mut batch = Batch::default();
         for rate in &self.policy.dimensions {
             for set in 0..TAG_SETS {
@@ -54,14 +56,16 @@ impl Year {
             }
         }
         self.store.commit(&batch).unwrap();
+        let mut pause_ms = 0;
         for _ in 0..4 {
             self.now += HOUR_S / 4;
-            self.plan();
+            pause_ms += self.plan();
         }
+        pause_ms
     }
 
     /// Until nothing is due; AWS accepts everything.
-    fn plan(&mut self) {
+    fn plan(&mut self) -> u64 {
         loop {
             let now = Now { s: self.now, confirmed: true };
             let mut records = Vec::new();
@@ -83,11 +87,15 @@ impl Year {
             let accepted = answers.iter().flat_map(|slot| self.ledger.answer(slot, &reply, self.now, 0).records);
             self.write(accepted.collect());
         }
+        let (clock, mut pause_ms) = (Clock::system(), 0);
         if self.ledger.checkpoint_due() {
             let folded = self.ledger.checkpoint();
+            let before_ms = clock.boot_ms();
             self.store.compact(&folded.records, &folded.forgotten).unwrap();
+            pause_ms = clock.boot_ms() - before_ms;
             self.ledger = folded.after;
         }
+        pause_ms
     }
 
     fn write(&mut self, records: Vec<Record>) {

@@ -18,7 +18,7 @@ fn a_busy_ledger_stays_small_and_reads_back_as_itself() {
     let database = folder.path().join("ledger.sqlite");
     let mut year = year::Year::begin(&database, DIMENSIONS);
     let day = |year: &mut year::Year| {
-        (0..24).for_each(|_| year.hour());
+        (0..24).for_each(|_| _ = year.hour());
         year::bytes(folder.path()) / 1_000_000
     };
     let megabytes: Vec<u64> = (0..DAYS).map(|_| day(&mut year)).collect();
