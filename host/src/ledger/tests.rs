@@ -9,6 +9,7 @@ use super::*;
 mod disk;
 mod every_operation;
 mod lived;
+mod scenarios;
 
 pub(crate) use lived::{FIRST, LAST, MIDDLE, lived};
 

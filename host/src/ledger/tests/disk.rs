@@ -31,6 +31,8 @@ pub(super) enum Fault {
     From(usize),
     /// From the n-th operation on nothing can grow.
     FullFrom(usize),
+    /// Only the next sync.
+    NextSync,
 }
 
 /// What of the unsynced writes a power cut leaves.
@@ -117,6 +119,7 @@ impl Disk {
             Some(Fault::Once(n)) if self.operations == n => Some(how),
             Some(Fault::From(n)) if self.operations >= n => Some(how),
             Some(Fault::FullFrom(n)) if self.operations >= n && how == Failure::Write && grows => Some(Failure::Full),
+            Some(Fault::NextSync) if how == Failure::Sync && !self.failed => Some(how),
             _ => None,
         };
         self.failed |= failure.is_some();
