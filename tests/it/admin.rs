@@ -18,6 +18,11 @@ async fn a_running_host_answers_what_the_operators_page_names() {
     assert_eq!((ready.status.as_u16(), ready.text().as_str()), (200, r#"{"phase":"ready","standing":"good"}"#));
     let usage: serde_json::Value = serde_json::from_slice(&host.admin("/usage").await.unwrap().body).unwrap();
     assert_eq!(usage["balanced"], true);
+    let verified = host.admin("/usage/verify").await.unwrap();
+    assert_eq!((verified.status.as_u16(), verified.text().contains("the ledger is whole; recorded ")), (200, true));
+    assert!(host.admin("/usage/table").await.unwrap().text().starts_with("hour "));
+    let exported = host.admin("/usage/export").await.unwrap().text();
+    assert!(exported.lines().last().unwrap().starts_with("{\"kind\":\"end\","), "{exported}");
 
     let metrics = host.admin("/metrics").await.unwrap().text();
     assert!(metrics.ends_with("# EOF\n"), "OpenMetrics");
