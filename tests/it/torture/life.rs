@@ -151,7 +151,7 @@ impl World {
     async fn killed_while_replaced(&mut self) -> (Ended, Count, &'static str) {
         let old = self.task().command.serve().await.unwrap();
         let mut load = Load::on(&old, &mut self.dice);
-        self.mischief(&mut load).await;
+        self.mischief(&old, &mut load).await;
         let folder = self.folder();
         self.new_task().await;
         let command = self.task().command.clone();
@@ -176,7 +176,7 @@ impl World {
         let mut host = self.task().command.serve().await.unwrap();
         let mut load = Load::on(&host, &mut self.dice);
         for _ in 0..self.dice.between(0, 3) {
-            self.mischief(&mut load).await;
+            self.mischief(&host, &mut load).await;
         }
         if self.dice.percent(10) {
             self.settle(&mut host).await;
@@ -197,7 +197,7 @@ impl World {
     }
 
     /// Something changes while the host works.
-    async fn mischief(&mut self, load: &mut Load) {
+    async fn mischief(&mut self, host: &Host, load: &mut Load) {
         match self.dice.between(1, 20) {
             1..=9 => self.faulty_hour().await,
             10 => self.no_faults().await,
@@ -206,7 +206,7 @@ impl World {
                 self.advance(minutes * 60).await;
             }
             18 => self.advance(5 * 3_600 + 2_400).await,
-            _ => self.outage(load).await,
+            _ => self.outage(host, load).await,
         }
         load.responses(self.dice.between(1, 30), Duration::from_millis(150)).await;
     }
@@ -225,12 +225,14 @@ impl World {
     }
 
     /// AWS takes nothing of one dimension until its oldest record is near the end of its six hours.
-    async fn outage(&mut self, load: &mut Load) {
+    async fn outage(&mut self, host: &Host, load: &mut Load) {
         let dimension = self.dice.pick(&["images", "pixels", "requests"]);
         self.fault("throttle", dimension, 500).await;
         load.responses(10, Duration::from_millis(100)).await;
-        for _ in 0..self.dice.between(6, 10) {
+        for _ in 0..self.dice.between(7, 10) {
             self.advance(50 * 60).await;
+            // A host that hears only every second time has a gap in its ledger, and may not carry.
+            self.usage_now(host).await;
             load.responses(4, Duration::from_millis(100)).await;
         }
         self.report.also("outages of hours", 1);

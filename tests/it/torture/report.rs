@@ -8,6 +8,8 @@ pub(super) struct Report {
     pub(super) faults: BTreeMap<String, u64>,
     /// By dimension, then by state.
     pub(super) units: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// Hours of a dimension in a ledger, by their end.
+    pub(super) slots: BTreeMap<&'static str, u64>,
     /// Anything else worth a number.
     pub(super) also: BTreeMap<&'static str, u64>,
 }
@@ -24,6 +26,7 @@ impl Report {
     pub(super) fn merge(&mut self, other: &Self) {
         add(&mut self.kills, &other.kills);
         add(&mut self.faults, &other.faults);
+        add(&mut self.slots, &other.slots);
         add(&mut self.also, &other.also);
         for (dimension, states) in &other.units {
             add(self.units.entry(dimension).or_default(), states);
@@ -43,6 +46,7 @@ impl std::fmt::Display for Report {
         let faults: Vec<String> = self.faults.iter().map(|(kind, number)| format!("{kind} {number}")).collect();
         writeln!(out, "{} kills: {}", self.number_of_kills(), line(&self.kills))?;
         writeln!(out, "faults: {}", faults.join(", "))?;
+        writeln!(out, "records by their end: {}", line(&self.slots))?;
         writeln!(out, "also: {}", line(&self.also))?;
         for (dimension, states) in &self.units {
             writeln!(out, "{dimension}: {}", line(states))?;

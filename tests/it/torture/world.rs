@@ -163,7 +163,7 @@ impl World {
     }
 
     /// What the host says once it has heard what time it is.
-    async fn usage_now(&self, host: &Host) -> Value {
+    pub(super) async fn usage_now(&self, host: &Host) -> Value {
         let now = self.lab.control().clock().await.unwrap().now_ms / 1_000;
         let look = async {
             loop {
@@ -246,6 +246,9 @@ impl World {
             for state in ["recorded", "acked", "in_doubt", "expired", "rejected", "remainder", "carried", "adopted"] {
                 states.insert(state, self.audit.total(dimension, state));
             }
+        }
+        for slot in self.audit.slots.values() {
+            *self.report.slots.entry(slot.state).or_default() += 1;
         }
         self.report.faults = self.calls.faults.clone();
         for (what, number) in self.line.counted() {
