@@ -46,13 +46,21 @@ pub fn tagged_number(request: &Request) -> String {
     outcome(counter::add_tagged(dimension, tags, request.number("n", 1))).to_owned()
 }
 
-/// `?dim=KEY&n=UNITS`: adds, then waits for the disk.
+/// `?dim=KEY&n=UNITS&times=CALLS`: adds and waits for the disk, again and again; answers with the last outcome.
 pub fn commit(request: &Request) -> String {
-    let added = add(request);
-    match usage::commit() {
-        Ok(()) => format!("{added} committed"),
-        Err(refused) => format!("{added} {}", refusal(refused)),
+    let dimension = match dimension(request) {
+        Ok(dimension) => dimension,
+        Err(refused) => return refusal(refused).to_owned(),
+    };
+    let mut answer = String::new();
+    for _ in 0..request.number("times", 1) {
+        let added = outcome(counter::add(dimension, request.number("n", 1)));
+        answer = match usage::commit() {
+            Ok(()) => format!("{added} committed"),
+            Err(refused) => format!("{added} {}", refusal(refused)),
+        };
     }
+    answer
 }
 
 pub fn unknown() -> String {
