@@ -23,10 +23,16 @@ use schema::Unfit;
 /// The log of the database is cut back to this size, in bytes, when it was longer.
 const LOG_BYTES: i64 = 8 << 20;
 
+/// The log goes into the database when it has about this many pages.
+const LOG_PAGES: usize = 1_000;
+
 /// A ledger in a file.
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
+    /// Pages written to the log since it went into the database, about, and how many are enough.
+    log_pages: usize,
+    log_pages_max: usize,
     head: Head,
     witness: Option<Witness>,
 }
@@ -44,7 +50,11 @@ impl Sqlite {
     #[cfg(test)]
     pub(super) fn open_on(vfs: &std::ffi::CStr, path: &Path, begun: bool) -> Result<Self, OpenError> {
         let flags = rusqlite::OpenFlags::default();
-        Self::of(path, begun, || Connection::open_with_flags_and_vfs(path, flags, vfs))
+        let mut store = Self::of(path, begun, || Connection::open_with_flags_and_vfs(path, flags, vfs))?;
+        // So that a short test sees it happen, and the log cut back.
+        store.log_pages_max = 16;
+        store.connection.pragma_update(None, "journal_size_limit", 0).map_err(|error| Unfit::from(error).of(path))?;
+        Ok(store)
     }
 
     fn of(path: &Path, begun: bool, connect: impl Fn() -> rusqlite::Result<Connection>) -> Result<Self, OpenError> {
@@ -54,12 +64,14 @@ impl Sqlite {
                 connection.pragma_update(None, name, value)?;
             }
             connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+            // By itself SQLite would ignore an error of that, and try again.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             hash::register(&connection)?;
             schema::prepare(&connection, begun)?;
             Ok(connection)
         };
         let connection = open().map_err(|unfit: Unfit| unfit.of(path))?;
-        Ok(Self { connection, head: Head::default(), witness: None })
+        Ok(Self { connection, log_pages: 0, log_pages_max: LOG_PAGES, head: Head::default(), witness: None })
     }
 
     /// From now on a second place is asked where the ledger ended, and told where it ends.
@@ -103,6 +115,16 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Puts the log into the database when it is long enough. An error of that is one of the store.
+    fn empty_log(&mut self, pages: usize) -> Result<(), String> {
+        self.log_pages += pages;
+        if self.log_pages >= self.log_pages_max {
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(words)?;
+            self.log_pages = 0;
+        }
+        Ok(())
+    }
+
     fn note(&self) -> Result<(), String> {
         let noted = self.witness.as_ref().map_or(Ok(()), |witness| witness.note(&self.head));
         noted.map_err(|error| format!("the witness beside the ledger: {error}"))
@@ -128,12 +150,15 @@ impl Store for Sqlite {
 
     fn commit(&mut self, batch: &Batch) -> Result<(), String> {
         self.write(batch).map_err(words)?;
-        self.note()
+        self.note()?;
+        // Each table and index that is touched, and the rows of usage that stand apart.
+        self.empty_log(4 + batch.used.len() * 2 + batch.records.len())
     }
 
     fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
         self.replace(checkpoint, forgotten)?;
-        self.note()
+        self.note()?;
+        self.empty_log(self.log_pages_max)
     }
 }
 
