@@ -69,19 +69,15 @@ fn a_year(days: u32) {
     println!("a checkpoint: median {median} ms, max {max} ms, of {}", pauses.len());
     let ledger = year.ledger.clone();
     drop(year);
-    let before = Instant::now();
+    let watch = Stopwatch::start();
     let mut store = Sqlite::open(&database, true).unwrap();
     let again = fold(store.load().unwrap()).unwrap();
-    println!("opened and checked in {} ms: the same ledger: {}", before.elapsed().as_millis(), again == ledger);
-    let before = Instant::now();
+    println!("opened and checked in {}: the same ledger: {}", watch.read(), again == ledger);
+    let watch = Stopwatch::start();
     let image = store.image().unwrap();
-    let read = before.elapsed();
+    let read = watch.read();
     tollgate_host::ledger::verify(&image, &mut |after| store.archived(after)).unwrap();
-    println!(
-        "verified in {} ms, of which {} ms between two transactions",
-        before.elapsed().as_millis(),
-        read.as_millis()
-    );
+    println!("verified in {}, of which {read} between two transactions", watch.read());
 }
 
 /// A record that is tried again and again, and never answered.
