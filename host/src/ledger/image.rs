@@ -98,7 +98,9 @@ pub(super) struct Whole {
 impl Image {
     /// The first row that is not as it was written, by table and key; else everything, and where it ends.
     pub(super) fn check(&self) -> Result<Whole, String> {
-        let used = self.usage.iter().map(UsageRow::used).collect::<Result<Vec<_>, _>>()?;
+        // Thousands of rows share a few tag sets.
+        let mut read = BTreeMap::new();
+        let used = self.usage.iter().map(|row| row.used(&mut read)).collect::<Result<Vec<_>, _>>()?;
         self.check_counters()?;
         let (records, mut head) = self.check_chain()?;
         let past = records.iter().map(|record| match record {
@@ -204,12 +206,19 @@ impl UsageRow {
         hash
     }
 
-    fn used(&self) -> Result<Used, String> {
+    fn used<'a>(&'a self, read: &mut BTreeMap<&'a str, Tags>) -> Result<Used, String> {
         let wrong = |what: &str| format!("{self}: {what}");
         if self.hash != self.hash_of() {
             return Err(wrong("its hash does not fit; the row was changed"));
         }
-        let tags = Tags::from_text(&self.tags).ok_or_else(|| wrong("tags: not a tag set"))?;
+        let tags = match read.get(self.tags.as_str()) {
+            Some(tags) => tags.clone(),
+            None => {
+                let tags = Tags::from_text(&self.tags).ok_or_else(|| wrong("tags: not a tag set"))?;
+                read.insert(&self.tags, tags.clone());
+                tags
+            }
+        };
         let number =
             |name: &str, value: i64| u64::try_from(value).map_err(|_| wrong(&format!("{name}: {value} is below zero")));
         Ok(Used {
