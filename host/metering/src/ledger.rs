@@ -9,7 +9,7 @@ mod balance;
 mod batch;
 mod checkpoint;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use crate::hour::{HOUR_S, Hour};
@@ -54,8 +54,8 @@ pub struct Ledger {
     compacted: Hour,
     /// What was handed over, by number. Kept for ever, so that a hand-over that was cut off can be completed.
     handed_over: BTreeMap<u64, HandedOver>,
-    /// The number of the newest hand-over that was adopted, by the ledger it came from.
-    adopted: BTreeMap<u64, u64>,
+    /// What was adopted: the ledger it came from, and the number of the hand-over there. Kept for ever, as these are.
+    adopted: BTreeSet<(u64, u64)>,
 }
 
 /// The question for entitlement of one hour.
@@ -116,6 +116,17 @@ impl Ledger {
     /// The slots that are not forgotten, the hours of one dimension together.
     pub fn slots(&self) -> impl DoubleEndedIterator<Item = (&SlotId, &Slot)> {
         self.slots.iter()
+    }
+
+    /// The slots of a listing that may still change by themselves or by a person.
+    pub(crate) fn unfinished<'a>(&'a self, listing: &'a str) -> impl Iterator<Item = (&'a SlotId, &'a Slot)> {
+        // Most slots are over: that is seen faster than whose they are.
+        self.slots.iter().filter(move |(id, slot)| !slot.life.over() && id.listing == listing)
+    }
+
+    /// The slots of the same dimension in the hours before.
+    pub(crate) fn earlier(&self, id: &SlotId) -> impl Iterator<Item = (&SlotId, &Slot)> {
+        self.slots.range(id.at(Hour(0))..id.clone())
     }
 
     /// One slot.
@@ -187,7 +198,7 @@ impl Ledger {
             Record::Created { ledger, .. } => self.id = *ledger,
             Record::HandedOver(handed) => self.hand_over(handed),
             Record::Adopted { from, number, slot, per, units, used_at } => {
-                self.adopted.insert(*from, *number);
+                self.adopted.insert((*from, *number));
                 self.adopt(slot, *per, units, *used_at);
             }
             Record::Checkpoint(checkpoint) => self.restore(checkpoint),

@@ -108,7 +108,7 @@ pub fn plan(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> Vec<Ste
     }
     let plan = Plan { ledger, now: now.s, confirmed: now.confirmed, policy, phase };
     let mut written: Option<&SlotId> = None;
-    for (id, slot) in ledger.slots().filter(|(id, _)| id.listing == policy.listing) {
+    for (id, slot) in ledger.unfinished(&policy.listing) {
         let step = match slot.life {
             Life::Open if plan.seals(id) => Some(Step::Write(plan.close(id, slot))),
             Life::Sealed | Life::Attempted => plan.advance(id, slot),
@@ -135,7 +135,7 @@ pub fn next_due(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> u64
     if policy.zero_records {
         due = due.min(Hour::of(now.s).end());
     }
-    for (id, slot) in ledger.slots().filter(|(id, _)| id.listing == policy.listing) {
+    for (id, slot) in ledger.unfinished(&policy.listing) {
         match slot.life {
             Life::Open if now.confirmed => due = due.min(id.hour.end()),
             Life::Sealed | Life::Attempted if !slot.attempts.pending => {

@@ -106,6 +106,7 @@ scenarios! {
     volume_adopts_a_folder_whose_process_only_restarts
     volume_adopts_nothing_into_an_hour_before_its_own
     volume_adopts_what_another_identity_left
+    volume_completes_each_of_several_hand_overs
     volume_leaves_what_would_be_a_second_record
     window_after_an_unknown_outcome_is_in_doubt
     window_is_left_ten_minutes_before_six_hours

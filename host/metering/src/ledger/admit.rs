@@ -90,8 +90,8 @@ impl Ledger {
                 self.admit_part(&handed.slot, handed.part, &handed.units)
             }
             Record::Adopted { from, number, slot: id, per, units, .. } => {
-                let newer = self.adopted.get(from).is_none_or(|newest| newest < number);
-                ensure(*from != self.id && newer && self.takes_usage(id))?;
+                let once = !self.adopted.contains(&(*from, *number));
+                ensure(*from != self.id && once && self.takes_usage(id))?;
                 let new = Slot::new(*per);
                 let slot = self.slots.get(id).unwrap_or(&new);
                 adds_up(*per > 0 && slot.per == *per && !units.is_empty())?;

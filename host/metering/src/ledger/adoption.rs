@@ -80,7 +80,7 @@ impl Ledger {
 
     /// True if a hand-over of `old` is in this ledger.
     pub fn has_adopted(&self, old: &Self, handed: &HandedOver) -> bool {
-        self.adopted.get(&old.id).is_some_and(|&newest| newest >= handed.number)
+        self.adopted.contains(&(old.id, handed.number))
     }
 
     pub(super) fn handed_over_last(&self) -> u64 {

@@ -29,7 +29,7 @@ pub struct Checkpoint {
     pub newest: Hour,
     pub taken_through: Option<Hour>,
     pub accepted_under: Option<String>,
-    /// The newest hand-over adopted from each ledger.
+    /// What was adopted: ledger and number of the hand-over.
     pub adopted: Vec<(u64, u64)>,
     /// What was handed over since the ledger began.
     pub handed_over: Vec<HandedOver>,
@@ -85,7 +85,7 @@ impl Ledger {
             newest: self.newest,
             taken_through: self.taken_through,
             accepted_under: self.accepted_under.clone(),
-            adopted: self.adopted.iter().map(|(&from, &number)| (from, number)).collect(),
+            adopted: self.adopted.iter().copied().collect(),
             handed_over: self.handed_over.values().cloned().collect(),
         };
         let past = self.past.iter().map(|((listing, dimension), balance)| Record::Past {

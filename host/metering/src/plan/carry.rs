@@ -15,11 +15,11 @@ use crate::units::Buckets;
 impl Plan<'_> {
     /// Remainders of earlier hours of the same dimension and price unit, as many as the slot has room for.
     pub(super) fn remainders(&self, id: &SlotId, slot: &Slot) -> Vec<(SlotId, Buckets)> {
-        let same = |other: &SlotId| other.at(id.hour) == *id && other.hour < id.hour;
         let mut sum: u64 = 0;
-        let earlier = self.ledger.slots().filter(|(other, from)| {
-            same(other) && from.per == slot.per && from.life != Life::Open && !from.remainder.is_empty()
-        });
+        let earlier = self
+            .ledger
+            .earlier(id)
+            .filter(|(_, from)| from.per == slot.per && from.life != Life::Open && !from.remainder.is_empty());
         let fitting = earlier.take_while(|(_, from)| {
             sum = sum.saturating_add(from.remainder.total());
             slot.has_room_for(sum)

@@ -43,16 +43,16 @@ impl Ledger {
 
     /// How many records of this listing AWS has not answered finally, unsealed ones included.
     pub fn unsent(&self, policy: &Policy) -> usize {
-        self.slots().filter(|(id, slot)| policy.sends && id.listing == policy.listing && waits(slot)).count()
+        self.unfinished(&policy.listing).filter(|(_, slot)| policy.sends && waits(slot)).count()
     }
 
     /// True if a sealed record of this listing has no final answer.
     pub fn waiting(&self, policy: &Policy) -> bool {
-        policy.sends && self.slots().any(|(id, slot)| id.listing == policy.listing && slot.life.waiting())
+        policy.sends && self.unfinished(&policy.listing).any(|(_, slot)| slot.life.waiting())
     }
 
     pub(super) fn oldest_waiting(&self, policy: &Policy, now: u64) -> Option<Hour> {
-        let ours = self.slots().filter(|(id, _)| policy.sends && id.listing == policy.listing && id.hour.end() <= now);
+        let ours = self.unfinished(&policy.listing).filter(|(id, _)| policy.sends && id.hour.end() <= now);
         ours.filter(|(_, slot)| waits(slot)).map(|(id, _)| id.hour).min()
     }
 }
