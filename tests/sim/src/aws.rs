@@ -26,7 +26,7 @@ pub(crate) struct Held {
     pub(crate) allocations: Vec<Allocation>,
     pub(crate) record_id: String,
     /// Which ledger it came from.
-    pub(crate) lineage: usize,
+    pub(crate) folder: usize,
 }
 
 /// What the service says. The name of a variant is the rule that said it.
@@ -79,11 +79,11 @@ impl Said {
 }
 
 /// The service.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Aws {
     held: BTreeMap<Key, Held>,
-    /// Hours that a ledger has at AWS, under whatever identity: (lineage, dimension, hour).
-    by_lineage: BTreeSet<(usize, usize, u64)>,
+    /// Hours that a ledger has at AWS, under whatever identity: (folder, dimension, hour).
+    by_folder: BTreeSet<(usize, usize, u64)>,
     tokens: BTreeMap<String, (Key, u32)>,
     /// Resources whose first call was answered: they stay entitled.
     known: BTreeSet<u32>,
@@ -110,15 +110,15 @@ impl Aws {
     }
 
     /// True if anything of this hour of a ledger is billed, under whatever identity.
-    pub(crate) fn billed(&self, lineage: usize, dimension: usize, hour: u64) -> bool {
-        self.by_lineage.contains(&(lineage, dimension, hour))
+    pub(crate) fn billed(&self, folder: usize, dimension: usize, hour: u64) -> bool {
+        self.by_folder.contains(&(folder, dimension, hour))
     }
 
     /// One call of `MeterUsage`.
     pub(crate) fn meter(
         &mut self,
         now: u64,
-        (identity, lineage): (u32, usize),
+        (identity, folder): (u32, usize),
         dimension: usize,
         request: &Request,
         dry: bool,
@@ -155,8 +155,8 @@ impl Aws {
         self.ids += 1;
         let record_id = format!("R{}", self.ids);
         let (quantity, allocations) = (request.quantity, request.allocations.clone());
-        self.held.insert(key, Held { quantity, allocations, record_id: record_id.clone(), lineage });
-        self.by_lineage.insert((lineage, dimension, key.hour));
+        self.held.insert(key, Held { quantity, allocations, record_id: record_id.clone(), folder });
+        self.by_folder.insert((folder, dimension, key.hour));
         self.tokens.insert(request.token.clone(), token);
         Said::Taken { record_id }
     }

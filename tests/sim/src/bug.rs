@@ -60,4 +60,18 @@ bugs! {
     DropTagsOnRetry,
     /// A listing that sends nothing sends.
     SendFree,
+    /// What another task left is adopted a second time.
+    AdoptTwice,
+    /// The other ledger hears of a hand-over only after it was adopted.
+    HandOverAfterAdopted,
+    /// The other ledger never hears of it.
+    AdoptWithoutHandOver,
+    /// The lock of a folder is not looked at.
+    IgnoreLock,
+    /// A checkpoint leaves out one hour.
+    DropFromCheckpoint,
+    /// Two tag sets change places in a request.
+    WrongTags,
+    /// Units are counted under another tag set than the guest said.
+    CountUnderOtherTags,
 }

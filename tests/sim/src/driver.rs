@@ -3,13 +3,14 @@
 //! The order is that of the host: admit, write, apply; a try is on disk before its request leaves; a failed write ends the
 //! process. Decisions are the engine's.
 
-use tollgate_metering::{HOUR_S, Hour, Ledger, Phase, Record, Reply, Step, Tags, Trust, Used, next_due, plan};
+use tollgate_metering::{HOUR_S, Hour, Phase, Record, Reply, Step, Trust, next_due, plan};
 
 use crate::bug::Bug;
 use crate::faults::Fault;
 use crate::network::Kind;
 use crate::pod::{Pod, Process, Stage};
 use crate::shape::{DIMENSIONS, START};
+use crate::store::Handed;
 use crate::world::{Event, World};
 
 /// The process has ended.
@@ -26,33 +27,37 @@ const HOLD_S: u64 = 30;
 /// How long entitlement is asked for.
 const START_BUDGET_S: u64 = 600;
 
-/// Units that a guest hands over: dimension, tags, units.
-pub(crate) type Delta = (usize, Tags, u64);
+/// Units that a guest hands over: dimension, number of the tag set, units.
+pub(crate) type Delta = (usize, usize, u64);
 
 impl World {
     /// A process takes the ledger.
     pub(crate) fn start(&mut self, p: usize) -> Alive {
         let now = self.now;
-        let Some(ledger) = self.loaded(p) else { return Err(Gone) };
+        let f = self.own_folder(p);
+        self.pods[p].folder = f;
+        if !self.take(p, f) {
+            self.restart_later(p);
+            return Err(Gone);
+        }
+        self.folders[f].retired = None;
+        let others = self.other_folders(p);
+        let Some(ledger) = self.open(f) else { return Err(Gone) };
+        let (fresh, alive_at, boot) = (ledger.is_fresh(), ledger.alive_at(), ledger.boots() + 1);
+        let created = fresh && ledger.id() == 0;
+        let kept = (self.bug == Some(Bug::KeepOldIdentity) && !fresh).then(|| ledger.identity().to_owned());
+        let pending = ledger.slots().filter(|(_, slot)| slot.attempts.pending);
+        let pending: Vec<_> = pending.map(|(id, _)| id.clone()).collect();
         let pod = &mut self.pods[p];
         pod.serial += 1;
         let older = pod.starts > 0 && self.bug != Some(Bug::FirstHourFree);
         pod.starts += 1;
-        let fresh = ledger.is_fresh();
-        let trust = Trust::new(pod.clocks(now), ledger.alive_at());
-        let identity = match self.bug {
-            Some(Bug::KeepOldIdentity) if !fresh => ledger.identity().to_owned(),
-            _ => pod.identity_name(),
-        };
-        let boot = ledger.boots() + 1;
-        let created = fresh && ledger.id() == 0;
-        let pending: Vec<_> =
-            ledger.slots().filter(|(_, slot)| slot.attempts.pending).map(|(id, _)| id.clone()).collect();
+        let identity = kept.unwrap_or_else(|| pod.identity_name());
         pod.process = Some(Process {
-            ledger,
-            trust,
+            trust: Trust::new(pod.clocks(now), alive_at),
             phase: Phase::Running,
             stage: Stage::Asking { until: now + START_BUDGET_S, tries: 0 },
+            others,
             in_flight: 0,
             began: now,
             began_right: pod.offset == 0 && pod.frozen.is_none(),
@@ -66,8 +71,8 @@ impl World {
             let forget = |slot| Record::Deferred { slot, unknown: false, code: String::new(), retry_at: at };
             records.extend(pending.into_iter().map(forget));
         }
-        let (lineage, first_hour_taken) = (self.pods[p].lineage as u64, fresh && older);
-        records.extend(created.then_some(Record::Created { at, ledger: lineage + 1 }));
+        let first_hour_taken = fresh && older;
+        records.extend(created.then_some(Record::Created { at, ledger: f as u64 + 1 }));
         records.push(Record::Started { at, identity, boot, first_hour_taken });
         self.tell(p, || format!("starts, boot {boot}{}", if first_hour_taken { ", first hour taken" } else { "" }));
         self.write(p, Vec::new(), records, &[])?;
@@ -79,7 +84,7 @@ impl World {
         if !(self.shape.asks && self.pods[p].listing == 0) {
             return self.granted(p, true);
         }
-        let (now, at) = (self.now, self.trusted(p).s);
+        let (now, trusted) = (self.now, self.trusted(p));
         let pod = &mut self.pods[p];
         let Some(process) = &mut pod.process else { return Ok(()) };
         let Stage::Asking { until, tries } = process.stage else { return Ok(()) };
@@ -87,7 +92,8 @@ impl World {
             return self.end(p, "not granted in time");
         }
         process.stage = Stage::Asking { until, tries: tries + 1 };
-        match process.ledger.ask(&pod.policy, DIMENSIONS[START], at) {
+        let Some(ledger) = self.folders[pod.folder].open.as_ref() else { return Err(Gone) };
+        match ledger.ask(&pod.policy, DIMENSIONS[START], trusted.s) {
             Err(refusal) => self.fail(refusal.to_string()),
             Ok(ask) => {
                 self.write(p, Vec::new(), ask.asked.into_iter().collect(), &[])?;
@@ -104,92 +110,41 @@ impl World {
         if let Some(process) = &mut self.pods[p].process {
             process.stage = Stage::Serving;
         }
-        Ok(())
-    }
-
-    /// Admit, write, apply.
-    pub(crate) fn write(
-        &mut self,
-        p: usize,
-        used: Vec<Used>,
-        records: Vec<Record>,
-        units: &[(usize, usize, u64)],
-    ) -> Alive {
-        if used.is_empty() && records.is_empty() {
-            return Ok(());
-        }
-        let Some(process) = &self.pods[p].process else { return Err(Gone) };
-        if let Some(refusal) = used.iter().find_map(|used| process.ledger.admit_used(used).err()) {
-            return self.fail(format!("usage is not admitted: {refusal}"));
-        }
-        if self.faults.crashes(Fault::CrashBeforeWrite) {
-            return self.crash(p, true, "is killed before a write");
-        }
-        let full = self.now < self.pods[p].disk.full_until;
-        let (failed, written) =
-            (full || self.faults.strikes(Fault::WriteError), self.faults.strikes(Fault::WriteErrorDurable));
-        let ignored = (failed || written) && self.bug == Some(Bug::IgnoreStoreError);
-        if !failed {
-            self.durable(p, &used, &records, units);
-        }
-        if (failed || written) && !ignored {
-            return self.crash(p, false, "ends: the disk failed");
-        }
-        if self.faults.crashes(Fault::CrashAfterWrite) {
-            return self.crash(p, false, "is killed after a write");
-        }
-        for used in &used {
-            self.apply_used(p, used);
-        }
-        records.iter().try_for_each(|record| self.apply(p, record))
-    }
-
-    fn durable(&mut self, p: usize, used: &[Used], records: &[Record], units: &[(usize, usize, u64)]) {
-        let now = self.now;
-        let pod = &mut self.pods[p];
-        if now > pod.written_at + HOUR_S {
-            pod.unbroken_since = now;
-        }
-        pod.written_at = now;
-        pod.disk.append(now, used, records, units);
-        let lineage = pod.lineage;
-        let hour = used.first().map_or(0, |used| used.at / HOUR_S);
-        for (listing, dimension, units) in units {
-            self.oracle.durable((lineage, *listing, *dimension), hour, *units);
-        }
-        self.check_durable(p, records);
+        self.adopt(p)
     }
 
     /// Commits of guests that arrived together.
     pub(crate) fn record(&mut self, p: usize, deltas: &[Delta]) -> Alive {
         let now = self.trusted(p).s;
         let pod = &self.pods[p];
-        let Some(process) = &pod.process else { return Ok(()) };
+        let family = self.families[pod.volume];
+        let Some(ledger) = self.ledger(p) else { return Ok(()) };
         let mut used = Vec::new();
         let mut units = Vec::new();
         for (dimension, tags, sum) in deltas {
             let like = pod.policy.slot(DIMENSIONS[*dimension], Hour(0));
-            used.push(process.ledger.used(&like, pod.pers[*dimension], "api", tags.clone(), *sum, now));
-            units.push((pod.listing, *dimension, *sum));
+            let other = usize::from(self.bug == Some(Bug::CountUnderOtherTags));
+            let set = self.shape.tags[(*tags + other) % self.shape.tags.len()].clone();
+            used.push(ledger.used(&like, pod.pers[*dimension], "api", set, *sum, now));
+            units.push(((pod.listing, *dimension, *sum), *tags));
         }
-        let lineage = pod.lineage;
         let lost = self.bug == Some(Bug::LoseCommit) && self.uses.is_multiple_of(30);
         let early = lost || self.bug == Some(Bug::AckBeforeDurable);
         if early {
-            self.acknowledge(lineage, &units)?;
+            self.acknowledge(family, &units)?;
         }
         if !lost {
             let again = (self.bug == Some(Bug::CommitTwice)).then(|| used.clone());
             self.write(p, used, Vec::new(), &units)?;
             self.write(p, again.unwrap_or_default(), Vec::new(), &[])?;
         }
-        if early { Ok(()) } else { self.acknowledge(lineage, &units) }
+        if early { Ok(()) } else { self.acknowledge(family, &units) }
     }
 
-    fn acknowledge(&mut self, lineage: usize, units: &[(usize, usize, u64)]) -> Alive {
-        for (listing, dimension, units) in units {
+    fn acknowledge(&mut self, family: usize, units: &[(Handed, usize)]) -> Alive {
+        for ((listing, dimension, units), _) in units {
             self.report.acknowledged += u128::from(*units);
-            if let Err(problem) = self.oracle.acknowledged((lineage, *listing, *dimension), *units) {
+            if let Err(problem) = self.oracle.acknowledged((family, *listing, *dimension), *units) {
                 return self.fail(problem);
             }
         }
@@ -219,13 +174,14 @@ impl World {
         self.ask_time(p)?;
         let now = self.trusted(p);
         let pod = &mut self.pods[p];
+        let Some(ledger) = self.folders[pod.folder].open.as_ref() else { return Ok(()) };
         let Some(process) = &mut pod.process else { return Ok(()) };
         if now.confirmed {
-            let standing = process.ledger.standing(&pod.policy, now.s);
+            let standing = ledger.standing(&pod.policy, now.s);
             process.stopped = standing.state == tollgate_metering::State::Stopping;
         }
-        let sealed = now.confirmed || process.ledger.unsent(&pod.policy) == 0;
-        if process.phase == Phase::Ending && sealed && process.in_flight == 0 && !process.ledger.waiting(&pod.policy) {
+        let sealed = || now.confirmed || ledger.unsent(&pod.policy) == 0;
+        if process.phase == Phase::Ending && process.in_flight == 0 && sealed() && !ledger.waiting(&pod.policy) {
             return self.end(p, "has ended, everything is answered");
         }
         self.sleep(p);
@@ -239,8 +195,9 @@ impl World {
             let now = self.trusted(p);
             let pod = &self.pods[p];
             let Some(process) = &pod.process else { return Ok(()) };
+            let Some(ledger) = self.folders[pod.folder].open.as_ref() else { return Ok(()) };
             let (mut records, mut sends) = (Vec::new(), Vec::new());
-            for step in plan(&process.ledger, now, &pod.policy, process.phase) {
+            for step in plan(ledger, now, &pod.policy, process.phase) {
                 match step {
                     Step::Write(batch) => records.extend(batch),
                     Step::Send { attempted, slot, request } => sends.push((attempted, slot, request)),
@@ -252,6 +209,7 @@ impl World {
                 continue;
             }
             sends.truncate(AT_ONCE_MAX.saturating_sub(process.in_flight));
+            self.compact(p)?;
             if sends.is_empty() {
                 return Ok(());
             }
@@ -260,8 +218,7 @@ impl World {
                 self.write(p, Vec::new(), attempted.clone(), &[])?;
             }
             for (_, slot, request) in sends {
-                let per =
-                    self.pods[p].process.as_ref().and_then(|process| process.ledger.slot(&slot)).map_or(1, |s| s.per);
+                let per = self.ledger(p).and_then(|ledger| ledger.slot(&slot)).map_or(1, |slot| slot.per);
                 let dimension = Pod::dimension(&slot.dimension);
                 let request = self.altered(p, &slot, request);
                 self.leave(p, Kind::Usage(slot), dimension, request, per)?;
@@ -298,7 +255,8 @@ impl World {
         let pod = &mut self.pods[p];
         let wall = pod.wall(true_now);
         let Some(process) = &mut pod.process else { return };
-        let due = next_due(&process.ledger, now, &pod.policy, process.phase).saturating_sub(now.s);
+        let Some(ledger) = self.folders[pod.folder].open.as_ref() else { return };
+        let due = next_due(ledger, now, &pod.policy, process.phase).saturating_sub(now.s);
         let due = due.min(HOUR_S - now.s % HOUR_S);
         let due = if now.confirmed { due.max(1) } else { due.clamp(1, LOOK_AGAIN_S) };
         // What is never written stays due; looking at it every second would only cost time.
@@ -329,8 +287,8 @@ impl World {
                 let (slot, reply) = self.misread(p, slot, reply);
                 let random = crate::random::hash(self.seed, 3, message as u64);
                 let at = self.trusted(p).s;
-                let Some(process) = &self.pods[p].process else { return Ok(()) };
-                let verdict = process.ledger.answer(&slot, &reply, at, random);
+                let Some(ledger) = self.ledger(p) else { return Ok(()) };
+                let verdict = ledger.answer(&slot, &reply, at, random);
                 self.tell(p, || format!("hears {reply:?} about {}@{}", slot.dimension, slot.hour));
                 self.write(p, Vec::new(), verdict.records, &[])?;
                 if verdict.not_entitled { self.end(p, "ends: not entitled") } else { Ok(()) }
@@ -363,25 +321,20 @@ impl World {
     pub(crate) fn crash(&mut self, p: usize, known: bool, how: &str) -> Alive {
         self.tell(p, || how.to_owned());
         self.trace.note(self.now, 40 + u64::from(known), p as u64);
-        let process = self.pods[p].process.take();
-        self.pods[p].last = process.filter(|_| known).map(|process| process.ledger);
+        self.pods[p].process = None;
+        for f in 0..self.folders.len() {
+            if self.folders[f].holder == Some(p) {
+                self.release(f, known);
+            }
+        }
         self.restart_later(p);
         Err(Gone)
     }
 
+    /// Ends on its own account.
     pub(crate) fn end(&mut self, p: usize, how: &str) -> Alive {
         // A process that ended when everything ends is not started again; one that crashed is.
         self.pods[p].starting |= self.finishing;
         self.crash(p, true, how)
-    }
-
-    pub(crate) fn trusted(&mut self, p: usize) -> tollgate_metering::Now {
-        let believes = self.bug == Some(Bug::BelieveClock);
-        self.pods[p].trusted(self.now, believes)
-    }
-
-    /// The state of the process, if there is one.
-    pub(crate) fn ledger(&self, p: usize) -> Option<&Ledger> {
-        self.pods[p].process.as_ref().map(|process| &process.ledger)
     }
 }

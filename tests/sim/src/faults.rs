@@ -71,6 +71,8 @@ faults! {
     NoRecordId Chance 100_000,
     /// A pod that starts is a new one with the disk of the old.
     ReplacedWithDisk Chance 400_000,
+    /// A pod that starts is a new one, and was given the folder of the old as its own.
+    FolderRenamed Chance 100_000,
     /// A pod that starts is a new one; the disk is gone.
     ReplacedWithoutDisk Chance 150_000,
     /// A container starts again in its pod, on an empty disk.
@@ -103,6 +105,8 @@ faults! {
     TagsRefused World 2,
     /// One dimension is refused for hours.
     DimensionRefused World 2,
+    /// The volume is copied, and a new pod runs on the copy beside the original.
+    Forked World 1,
     /// The wall clock jumps ahead.
     ClockAhead Pod 3,
     /// The wall clock jumps back.
@@ -117,6 +121,10 @@ faults! {
     Stopped Pod 5,
     /// The disk is full for a while.
     DiskFull Pod 2,
+    /// A rolling update: the new pod starts on the same volume before the old one ends.
+    Rolled Pod 2,
+    /// A second host starts on the folder of a pod that runs.
+    SecondHost Pod 2,
 }
 
 impl Fault {
@@ -207,6 +215,11 @@ impl Faults {
             return true;
         }
         self.strikes(fault)
+    }
+
+    /// The process that reaches this step dies there.
+    pub(crate) fn crash_at(&mut self, step: u64) {
+        self.crash_at = Some(step);
     }
 
     /// How often a fault of the world or of a pod begins in this run.

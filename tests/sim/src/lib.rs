@@ -3,29 +3,40 @@
 //! The engine is the real one. Around it are a driver that does what the host's meter does, a disk, a model of AWS, and an
 //! oracle that only adds. Absent on purpose: the host, the emulator, threads, real time.
 
+mod adopt;
 mod aws;
 mod bug;
 mod check;
+mod copies;
 mod driver;
+mod entries;
 mod faults;
+mod folder;
 mod mishap;
 mod network;
 mod oracle;
 mod plant;
 mod pod;
 mod random;
+mod replace;
 mod report;
+mod settled;
 mod shape;
 mod shrink;
 mod store;
 mod trace;
 mod world;
+mod write;
 
 pub use bug::Bug;
 pub use faults::{Changes, Fault};
 pub use report::Report;
 pub use shape::Size;
 pub use shrink::{Shrunk, shrink};
+
+/// A run is a million small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What all runs of a batch have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,4 +73,33 @@ pub struct Outcome {
 /// Runs a seed.
 pub fn run(seed: u64, setup: &Setup, changes: &Changes) -> Outcome {
     world::World::new(seed, setup, changes).run()
+}
+
+/// Crash points between two copies of the world.
+const STEPS_A_COPY: u64 = 16;
+
+/// Runs a seed, and then once more for each of its steps of store and network with a crash there. Says how many steps it has
+/// and which of them failed first, with its outcome.
+pub fn run_with_each_crash(seed: u64, setup: &Setup) -> (u64, Option<(u64, Outcome)>) {
+    let mut world = world::World::new(seed, setup, &Changes::default());
+    let mut copy = world.clone();
+    loop {
+        let goes_on = world.step();
+        let (from, to) = (copy.faults.steps, world.faults.steps);
+        if to < from + STEPS_A_COPY && goes_on {
+            continue;
+        }
+        for step in from..to {
+            let mut other = copy.clone();
+            other.faults.crash_at(step);
+            let outcome = other.run();
+            if outcome.failure.is_some() {
+                return (to, Some((step, outcome)));
+            }
+        }
+        if !goes_on {
+            return (to, None);
+        }
+        copy = world.clone();
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
@@ -9,6 +10,10 @@ use tollgate_sim::{Bug, Changes, Report, Setup, Size, run, shrink};
 
 /// Runs of fewer seeds may leave something unexercised.
 const SEEDS_FOR_ALL: u64 = 20_000;
+/// Progress is told so often.
+const SEEDS_A_LINE: u64 = 50_000;
+/// Seeds that a thread takes at once.
+const SEEDS_AT_ONCE: u64 = 64;
 
 /// Whole days of many pods against failing disks, networks and clocks.
 #[derive(Debug, Parser)]
@@ -22,6 +27,9 @@ struct Arguments {
     /// Threads.
     #[arg(long, default_value_t = 1)]
     threads: u64,
+    /// No new seeds after so many minutes: what was run until then is summed up.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Only this seed; if it fails, it is shrunk.
     #[arg(long)]
     seed: Option<u64>,
@@ -34,7 +42,7 @@ struct Arguments {
     /// Failing seeds that are named.
     #[arg(long, default_value_t = 20)]
     show: usize,
-    /// One pod for some hours instead of several for days.
+    /// One or two pods for some hours instead of up to three for days.
     #[arg(long)]
     hours: bool,
 }
@@ -70,20 +78,66 @@ fn one(seed: u64, setup: &Setup, story: bool) -> io::Result<bool> {
     Ok(false)
 }
 
+/// What the threads of a batch share.
+#[derive(Debug)]
+struct Batch {
+    setup: Setup,
+    next: AtomicU64,
+    end: u64,
+    began: Instant,
+    seconds: Option<u64>,
+}
+
+impl Batch {
+    /// Seeds that nobody has taken yet; empty at the end.
+    fn take(&self) -> std::ops::Range<u64> {
+        let over = self.seconds.is_some_and(|seconds| self.began.elapsed().as_secs() >= seconds);
+        if over {
+            return 0..0;
+        }
+        let first = self.next.fetch_add(SEEDS_AT_ONCE, Ordering::Relaxed);
+        first.min(self.end)..(first + SEEDS_AT_ONCE).min(self.end)
+    }
+
+    fn work(&self) -> (Report, Vec<(u64, String)>) {
+        let mut report = Report::default();
+        let mut failures = Vec::new();
+        loop {
+            let seeds = self.take();
+            if seeds.is_empty() {
+                return (report, failures);
+            }
+            for seed in seeds {
+                let outcome = run(seed, &self.setup, &Changes::default());
+                report.add(&outcome.report);
+                if let Some(failure) = outcome.failure {
+                    // Told at once: a long run need not be waited for.
+                    drop(writeln!(io::stdout(), "seed {seed}: {failure}"));
+                    failures.push((seed, failure));
+                }
+                if (seed + 1).is_multiple_of(SEEDS_A_LINE) {
+                    drop(writeln!(io::stdout(), "seed {seed} after {} s", self.began.elapsed().as_secs()));
+                }
+            }
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the speed of the simulator is part of what it says")]
 fn many(arguments: &Arguments, setup: &Setup) -> io::Result<bool> {
-    let began = Instant::now();
+    let batch = Batch {
+        setup: *setup,
+        next: AtomicU64::new(arguments.from),
+        end: arguments.from + arguments.seeds,
+        began: Instant::now(),
+        seconds: arguments.minutes.map(|minutes| minutes * 60),
+    };
+    let threads = arguments.threads.max(1);
     let parts: Vec<_> = std::thread::scope(|scope| {
-        let threads = arguments.threads.max(1);
-        let part = |number| {
-            scope.spawn(move || {
-                batch((arguments.from + number..arguments.from + arguments.seeds).step_by(step(threads)), setup)
-            })
-        };
-        let running: Vec<_> = (0..threads).map(part).collect();
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| batch.work())).collect();
         running.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
-    let seconds = began.elapsed().as_secs_f64();
+    let seconds = batch.began.elapsed().as_secs_f64();
     let mut report = Report::default();
     let mut failures = Vec::new();
     for (part, failed) in parts {
@@ -91,39 +145,43 @@ fn many(arguments: &Arguments, setup: &Setup) -> io::Result<bool> {
         failures.extend(failed);
     }
     failures.sort();
-    let mut out = io::stdout().lock();
-    write!(out, "{}", report.table())?;
-    writeln!(
-        out,
-        "{} seeds, {} pod-hours, {} events in {seconds:.1} s on {} threads",
-        report.seeds, report.pod_hours, report.events, arguments.threads
-    )?;
-    let per_second = |count: u64| format!("{:.0}", count_of(count) / seconds);
-    writeln!(out, "{} seeds/s, {} pod-hours/s", per_second(report.seeds), per_second(report.pod_hours))?;
-    writeln!(out, "{} units acknowledged, {} units billed", report.acknowledged, report.billed)?;
     let missing = if report.seeds >= SEEDS_FOR_ALL { report.missing() } else { Vec::new() };
+    summary(&report, seconds, threads)?;
+    let mut out = io::stdout().lock();
     missing.iter().try_for_each(|name| writeln!(out, "never exercised: {name}"))?;
     failures.iter().take(arguments.show).try_for_each(|(seed, failure)| writeln!(out, "seed {seed}: {failure}"))?;
     writeln!(out, "{} seeds failed", failures.len())?;
     if let Some((seed, _)) = failures.first() {
         writeln!(out, "the shortest story of one: tollgate-sim --seed {seed}")?;
     }
-    Ok(failures.is_empty() && missing.is_empty() && report.seeds == arguments.seeds)
+    let whole = arguments.minutes.is_some() || report.seeds == arguments.seeds;
+    Ok(failures.is_empty() && missing.is_empty() && whole)
 }
 
-fn batch(seeds: impl Iterator<Item = u64>, setup: &Setup) -> (Report, Vec<(u64, String)>) {
-    let mut report = Report::default();
-    let mut failures = Vec::new();
-    for seed in seeds {
-        let outcome = run(seed, setup, &Changes::default());
-        report.add(&outcome.report);
-        failures.extend(outcome.failure.map(|failure| (seed, failure)));
-    }
-    (report, failures)
+fn summary(report: &Report, seconds: f64, threads: u64) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{}", report.table())?;
+    let (seeds, hours) = (report.seeds, report.pod_hours);
+    writeln!(out, "{seeds} seeds, {hours} pod-hours, {} events in {seconds:.1} s on {threads} threads", report.events)?;
+    writeln!(out, "the shortest seed: {} pod-hours", report.shortest)?;
+    let per_second = |count: u64| count_of(count) / seconds;
+    writeln!(out, "{:.0} seeds/s, {:.0} pod-hours/s", per_second(seeds), per_second(hours))?;
+    let cpu = cpu_seconds();
+    let per_core = |count: u64| count_of(count) / cpu;
+    writeln!(
+        out,
+        "{cpu:.0} s of cores: {:.0} seeds, {:.0} pod-hours a second of a core",
+        per_core(seeds),
+        per_core(hours)
+    )?;
+    writeln!(out, "{} units acknowledged, {} units billed", report.acknowledged, report.billed)?;
+    writeln!(out, "{} units billed twice in the documented ways", report.billed_twice())
 }
 
-fn step(threads: u64) -> usize {
-    usize::try_from(threads).unwrap_or(1)
+/// What this process has used of all cores: on a machine that does other things as well, time says little.
+fn cpu_seconds() -> f64 {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    count_of(spent.tv_sec.unsigned_abs()) + count_of(spent.tv_nsec.unsigned_abs()) / 1e9
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a speed for people")]

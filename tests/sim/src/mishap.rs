@@ -1,15 +1,12 @@
 //! What comes over pods and service from outside, and how it heals.
 
-use tollgate_metering::{Life, Record, Tags};
+use tollgate_metering::{Life, Record};
 
-use crate::aws::Key;
 use crate::driver::{Alive, Delta, Gone};
 use crate::faults::{Fault, Faults};
-use crate::pod::{Pod, Stage};
 use crate::random::Rng;
-use crate::report::LOSSES;
+use crate::report::Feature;
 use crate::shape::BEGIN;
-use crate::store::Disk;
 use crate::world::{Event, World};
 
 const HOUR_S: u64 = 3_600;
@@ -19,8 +16,8 @@ impl World {
     pub(crate) fn populate(&mut self) {
         let mut dice = Rng::new(self.seed, 5);
         for p in 0..self.shape.pods {
-            let pod = self.new_pod();
-            self.pods.push(pod);
+            let volume = if self.shape.shared && p > 0 { 0 } else { self.new_volume(None) };
+            self.add_pod(volume);
             self.at(BEGIN + dice.below(HOUR_S), Event::Start { p });
             self.at(BEGIN + HOUR_S + dice.below(HOUR_S), Event::Use { p });
         }
@@ -37,35 +34,13 @@ impl World {
         }
         self.at(BEGIN + self.shape.heal_s, Event::Heal);
         self.at(BEGIN + self.shape.quiet_s + HOUR_S, Event::Settle);
+        self.at(BEGIN + self.shape.redeploy_s, Event::Redeploy);
+        self.at(BEGIN + self.shape.redeploy_s + HOUR_S / 2, Event::Settle);
         self.at(BEGIN + self.shape.finish_s, Event::Finish);
     }
 
-    fn new_pod(&mut self) -> Pod {
-        self.identities += 1;
-        self.lineages += 1;
-        let pers = self.shape.pers.clone();
-        Pod {
-            identity: self.identities,
-            starts: 0,
-            lineage: self.lineages,
-            disk: Disk::default(),
-            offset: 0,
-            frozen: None,
-            paused_until: 0,
-            listing: 0,
-            policy: self.shape.policy(0, &pers),
-            pers,
-            process: None,
-            serial: 0,
-            last: None,
-            written_at: BEGIN,
-            unbroken_since: 0,
-            starting: true,
-        }
-    }
-
     pub(crate) fn restart_later(&mut self, p: usize) {
-        if self.pods[p].starting || self.failure.is_some() {
+        if self.pods[p].starting || self.failure.is_some() || self.pods[p].gone.is_some() {
             return;
         }
         self.pods[p].starting = true;
@@ -74,88 +49,7 @@ impl World {
         self.at(self.now + dice.between(2, longest), Event::Start { p });
     }
 
-    /// What the cluster and its operator did while the pod was down.
-    pub(crate) fn before_start(&mut self, p: usize) {
-        let fresh = self.pods[p].disk.is_empty();
-        if self.faults.strikes(Fault::WrongClockAtStart) {
-            self.set_clock(p, Fault::WrongClockAtStart);
-        }
-        if fresh {
-            return;
-        }
-        if self.faults.strikes(Fault::DiskLost) {
-            self.lose_disk(p);
-            self.tell(p, || "finds its disk empty".to_owned());
-        } else if self.faults.strikes(Fault::ReplacedWithoutDisk) {
-            self.lose_disk(p);
-            self.replace(p, "is a new pod with an empty disk");
-        } else if self.faults.strikes(Fault::OldCopy) {
-            self.restore(p, false);
-            let identity = self.pods[p].identity;
-            self.seen.forgetful.push(identity);
-        } else if self.faults.strikes(Fault::OldCopyInNewPod) {
-            self.replace(p, "is a new pod");
-            self.restore(p, true);
-        } else if self.faults.strikes(Fault::ReplacedWithDisk) {
-            self.replace(p, "is a new pod with the disk of the old");
-            let lineage = self.pods[p].lineage;
-            if let Some(moved) = self.seen.restored.get_mut(&lineage) {
-                moved.in_new_pod = true;
-            }
-        }
-        let listing = usize::from(self.faults.strikes(Fault::OtherListing));
-        let cheaper = self.faults.strikes(Fault::OtherPer);
-        let pod = &mut self.pods[p];
-        pod.listing = listing;
-        pod.pers = self.shape.pers.iter().map(|per| if cheaper { per * 2 } else { *per }).collect();
-        pod.policy = self.shape.policy(listing, &pod.pers);
-        if self.bug == Some(crate::Bug::SendFree) {
-            pod.policy.sends = true;
-        }
-    }
-
-    fn replace(&mut self, p: usize, how: &str) {
-        self.identities += 1;
-        let pod = &mut self.pods[p];
-        pod.identity = self.identities;
-        pod.starts = 0;
-        self.tell(p, || how.to_owned());
-    }
-
-    fn lose_disk(&mut self, p: usize) {
-        self.lineages += 1;
-        let lineages = self.lineages;
-        let pod = &mut self.pods[p];
-        let lineage = std::mem::replace(&mut pod.lineage, lineages);
-        let disk = std::mem::take(&mut pod.disk);
-        (pod.last, pod.unbroken_since, pod.disk.full_until) = (None, self.now, disk.full_until);
-        for ((listing, dimension), units) in disk.units() {
-            let billed = self.oracle.sums((lineage, listing, dimension)).billed;
-            self.report.loss(LOSSES[4], u128::from(units.saturating_sub(billed)));
-        }
-    }
-
-    fn restore(&mut self, p: usize, new_pod: bool) {
-        let fault = if new_pod { Fault::OldCopyInNewPod } else { Fault::OldCopy };
-        let shortest = self.faults.amount(fault, 1, 3);
-        let age =
-            self.faults.amount(fault, 60, [0, HOUR_S / 2, 6 * HOUR_S, 30 * HOUR_S][crate::random::index(shortest, 4)]);
-        let until = self.now.saturating_sub(age);
-        let pod = &mut self.pods[p];
-        let lineage = pod.lineage;
-        let gone = pod.disk.restore(until);
-        (pod.last, pod.written_at) = (None, pod.disk.written_at());
-        for (listing, dimension, units) in gone {
-            self.oracle.lost((lineage, listing, dimension), units);
-            self.report.loss(LOSSES[3], u128::from(units));
-        }
-        let restored = self.seen.restored.entry(lineage).or_default();
-        restored.in_new_pod |= new_pod;
-        restored.times += 1;
-        self.tell(p, || format!("finds its disk as it was {age} s ago"));
-    }
-
-    fn set_clock(&mut self, p: usize, fault: Fault) {
+    pub(crate) fn set_clock(&mut self, p: usize, fault: Fault) {
         let size = self.faults.amount(fault, 0, 3);
         let most = [100, 280, 3 * HOUR_S, 40 * HOUR_S][crate::random::index(size, 4)];
         let by = self.faults.amount(fault, 1, most).cast_signed();
@@ -190,8 +84,20 @@ impl World {
                 let grace = self.faults.amount(fault, 0, 30);
                 return self.stop(p, grace);
             }
+            Fault::Rolled => return self.roll(p),
+            Fault::Forked => {
+                self.fork(p);
+                return Ok(());
+            }
+            Fault::SecondHost => {
+                self.second_host(p);
+                return Ok(());
+            }
             Fault::Paused => self.pods[p].paused_until = until,
-            Fault::DiskFull => self.pods[p].disk.full_until = until,
+            Fault::DiskFull => {
+                let volume = self.pods[p].volume;
+                self.full_until[volume] = until;
+            }
             Fault::ClockAhead | Fault::ClockBack => self.set_clock(p, fault),
             Fault::ClockFrozen => self.pods[p].frozen = Some(self.pods[p].wall(self.now)),
             Fault::Unsubscribed => self.aws.subscribed = false,
@@ -201,12 +107,21 @@ impl World {
             }
             outage => self.outage = Some(outage),
         }
-        if matches!(fault, Fault::ClockFrozen) {
-            let back = self.pods[p].offset;
-            self.trace.note(until, 7, back.unsigned_abs());
-        }
         self.at(until, Event::OutageOver { fault });
         Ok(())
+    }
+
+    /// The lock of the folder is held, so it gets nowhere and changes nothing.
+    fn second_host(&mut self, p: usize) {
+        let f = self.pods[p].folder;
+        if self.pods[p].process.is_some() && self.folders[f].holder == Some(p) {
+            let before = self.folders[f].open.clone();
+            if self.take(p, f) {
+                drop(self.fail("two hosts have one ledger".to_owned()));
+            }
+            self.folders[f].open = before;
+            self.report.feature(Feature::SecondHostRefused);
+        }
     }
 
     pub(crate) fn outage_over(&mut self, fault: Fault) {
@@ -228,9 +143,10 @@ impl World {
             self.outage_over(fault);
         }
         self.outage = None;
+        self.full_until.fill(0);
         for p in 0..self.pods.len() {
             let pod = &mut self.pods[p];
-            (pod.offset, pod.disk.full_until) = (0, 0);
+            pod.offset = 0;
             if pod.paused_until > self.now {
                 pod.paused_until = self.now;
             }
@@ -247,32 +163,41 @@ impl World {
         Ok(())
     }
 
-    /// A person looks up what nobody knows, and closes it.
+    /// A person looks up what nobody knows, and closes it: through the host, or in the ledger of one that has ended.
     pub(crate) fn settle(&mut self) -> Alive {
-        for p in 0..self.pods.len() {
-            let at = self.trusted(p).s;
-            let identity = self.pods[p].identity;
-            let Some(ledger) = self.ledger(p) else { continue };
+        for f in 0..self.folders.len() {
+            if self.folders[f].lost || self.folders[f].disk.is_empty() {
+                continue;
+            }
+            let held = self.folders[f].holder;
+            let p = held.unwrap_or(0);
+            if held.is_none() && !self.take(p, f) {
+                continue;
+            }
+            let at = self.now;
+            let Some(ledger) = self.open(f) else { continue };
             let unclear = ledger.slots().filter(|(_, slot)| matches!(slot.life, Life::InDoubt | Life::Conflict));
-            let settled = |(id, slot): (&tollgate_metering::SlotId, &tollgate_metering::Slot)| {
-                let key = Key { identity, dimension: Pod::dimension(&id.dimension), hour: id.hour.0.into() };
-                let billed = slot.life == Life::InDoubt && self.aws.holds(key).is_some();
-                Record::Settled {
-                    slot: id.clone(),
-                    billed,
-                    evidence: "event".to_owned(),
-                    reason: "found".to_owned(),
-                    at,
-                }
+            let settled = |(id, _)| Record::Settled {
+                slot: Clone::clone(id),
+                billed: self.holds_request(f, id),
+                evidence: "event".to_owned(),
+                reason: "found".to_owned(),
+                at,
             };
             let records: Vec<_> = unclear.map(settled).collect();
-            drop(self.write(p, Vec::new(), records, &[]).or(Ok::<(), Gone>(())));
+            self.write_by_hand(p, f, records);
+            if held.is_none() {
+                self.release(f, true);
+            }
         }
         Ok(())
     }
 
     /// A guest counts something, and waits until it is on disk.
     pub(crate) fn uses(&mut self, p: usize) -> Alive {
+        if self.pods[p].gone.is_some() {
+            return Ok(());
+        }
         if self.holds_usage(p) {
             self.at(self.now + 5, Event::Use { p });
             return Ok(());
@@ -284,16 +209,14 @@ impl World {
             self.at(self.now + 1 + dice.below(2 * self.shape.use_every_s), Event::Use { p });
         }
         let Some(process) = &self.pods[p].process else { return Ok(()) };
-        let busy = process.stage == Stage::Serving && process.phase == tollgate_metering::Phase::Running;
-        if !busy || process.stopped || self.changes.unused.contains(&number) {
+        if !self.pods[p].busy() || process.stopped || self.changes.unused.contains(&number) {
             return Ok(());
         }
         let huge = self.faults.strikes(Fault::HugeUse);
         let mut deltas: Vec<Delta> = Vec::new();
         for _ in 0..dice.between(1, 3) {
             let dimension = crate::random::index(dice.next(), self.shape.pers.len());
-            let team = if self.shape.tagged { dice.below(4) } else { 0 };
-            let tags = if team == 0 { Tags::NONE } else { Tags::new(vec![("team".to_owned(), format!("t{team}"))]) };
+            let tags = crate::random::index(dice.next(), self.shape.tags.len());
             let units = dice.between(1, self.shape.units_max)
                 + if huge { 3_000_000_000 * self.shape.pers[dimension] } else { 0 };
             deltas.push((dimension, tags, units));

@@ -27,10 +27,10 @@ pub(crate) struct Message {
     pub(crate) serial: u32,
     pub(crate) kind: Kind,
     identity: u32,
-    lineage: usize,
-    listing: usize,
+    pub(crate) folder: usize,
+    pub(crate) listing: usize,
     dimension: usize,
-    per: u64,
+    pub(crate) per: u64,
     pub(crate) request: Request,
     pub(crate) left: Clocks,
     gives_up_at: u64,
@@ -52,7 +52,7 @@ impl World {
             serial: pod.serial,
             kind,
             identity: pod.identity,
-            lineage: pod.lineage,
+            folder: pod.folder,
             listing: pod.listing,
             dimension,
             per,
@@ -123,23 +123,20 @@ impl World {
         if (broken && number.is_multiple_of(2)) || self.faults.strikes(Fault::ErrorNotTaken) {
             return (error, date);
         }
-        let message = self.messages[number].clone();
-        let who = (message.identity, message.lineage);
+        let message = &self.messages[number];
+        let who = (message.identity, message.folder);
         let dry = matches!(message.kind, Kind::Time);
+        let hour = message.request.timestamp / 3_600;
+        let again = matches!(message.kind, Kind::Usage(_)) && self.aws.billed(message.folder, message.dimension, hour);
         let said = self.aws.meter(self.now, who, message.dimension, &message.request, dry);
+        let (p, quantity, dimension) = (message.p, message.request.quantity, message.dimension);
+        let key = Key { identity: message.identity, dimension, hour };
         self.report.rule(&said);
-        self.trace.note(self.now, 20 + said.rule() as u64, u64::from(message.request.quantity));
-        self.tell(message.p, || {
-            format!("AWS: {said:?} for {} of {}", message.request.quantity, crate::shape::DIMENSIONS[message.dimension])
-        });
+        self.trace.note(self.now, 20 + said.rule() as u64, u64::from(quantity));
+        self.tell(p, || format!("AWS: {said:?} for {quantity} of {}", crate::shape::DIMENSIONS[dimension]));
         if let Said::Taken { .. } = &said {
-            let key = Key {
-                identity: message.identity,
-                dimension: message.dimension,
-                hour: message.request.timestamp / 3_600,
-            };
-            let units = u64::from(message.request.quantity) * message.per;
-            self.check_billed((message.lineage, message.listing, message.dimension), key, units);
+            let message = self.messages[number].clone();
+            self.check_billed(&message, key, again);
         }
         if broken || self.faults.strikes(Fault::ErrorTaken) {
             return (error, date);

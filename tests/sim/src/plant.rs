@@ -16,6 +16,11 @@ impl World {
                 request.allocations.clear();
             }
             Bug::DropTagsOnRetry if tries > 1 => request.allocations.clear(),
+            Bug::WrongTags => {
+                if let [first, .., last] = request.allocations.as_mut_slice() {
+                    std::mem::swap(&mut first.tags, &mut last.tags);
+                }
+            }
             Bug::TokenOfTry => request.token = format!("{}-{tries}", request.token),
             Bug::StampOfTry => request.timestamp = self.pods[p].wall(self.now),
             _ => {}

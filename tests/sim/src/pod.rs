@@ -1,22 +1,20 @@
-//! A pod: its machine's clocks, its disk, and at most one process of the host in it.
+//! A pod: its machine's clocks, its place on a volume, and at most one process of the host in it.
 
-use tollgate_metering::{Clocks, Ledger, Now, Phase, Policy, Trust};
-
-use crate::store::Disk;
+use tollgate_metering::{Clocks, Now, Phase, Policy, Trust};
 
 /// Boot clocks count from here.
 const BOOTED: u64 = 1_795_000_000;
 
 /// What a buyer's cluster runs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pod {
     /// Whom AWS sees, by number.
     pub(crate) identity: u32,
     /// Processes that this identity has had.
     pub(crate) starts: u32,
-    /// Which ledger is on the disk, by number.
-    pub(crate) lineage: usize,
-    pub(crate) disk: Disk,
+    pub(crate) volume: usize,
+    /// Its own folder there, by number.
+    pub(crate) folder: usize,
     /// The wall clock is wrong by this much, in seconds.
     pub(crate) offset: i64,
     /// The wall clock stands still at this.
@@ -28,19 +26,16 @@ pub(crate) struct Pod {
     pub(crate) process: Option<Process>,
     /// Numbers processes, so that what was meant for an earlier one is not taken for a later.
     pub(crate) serial: u32,
-    /// What the last process knew when it ended, if that must be what the disk says.
-    pub(crate) last: Option<Ledger>,
-    /// When the disk was last written, and since when there was no silence of over an hour: true time.
-    pub(crate) written_at: u64,
-    pub(crate) unbroken_since: u64,
     /// A start is due.
     pub(crate) starting: bool,
+    pub(crate) born: u64,
+    /// When a rolling update took its place.
+    pub(crate) gone: Option<u64>,
 }
 
 /// A process of the host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Process {
-    pub(crate) ledger: Ledger,
     pub(crate) trust: Trust,
     pub(crate) phase: Phase,
     pub(crate) stage: Stage,
@@ -48,6 +43,8 @@ pub(crate) struct Process {
     pub(crate) began: u64,
     /// The wall clock was right then.
     pub(crate) began_right: bool,
+    /// Folders of others that were on the volume then.
+    pub(crate) others: Vec<usize>,
     /// Requests under way.
     pub(crate) in_flight: usize,
     /// Numbers wakes: only the latest counts.
@@ -92,4 +89,14 @@ impl Pod {
     pub(crate) fn dimension(key: &str) -> usize {
         crate::shape::DIMENSIONS.iter().position(|known| *known == key).unwrap_or(crate::shape::START)
     }
+}
+
+/// The number of a listing.
+pub(crate) fn listing_of(id: &str) -> usize {
+    usize::from(id != crate::shape::LISTINGS[0])
+}
+
+/// The number in the name of an identity.
+pub(crate) fn identity_of(name: &str) -> u32 {
+    name.strip_prefix("task-").and_then(|number| number.parse().ok()).unwrap_or(0)
 }

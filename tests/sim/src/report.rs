@@ -8,6 +8,11 @@ use tollgate_metering::{Close, End, Part, Record};
 use crate::aws::Said;
 use crate::faults::Fault;
 
+mod feature;
+pub(crate) mod loss;
+
+pub(crate) use feature::Feature;
+
 /// Counts of one run or of many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -15,6 +20,8 @@ pub struct Report {
     pub seeds: u64,
     /// Simulated pod-hours.
     pub pod_hours: u64,
+    /// Pod-hours of the run that had the fewest.
+    pub shortest: u64,
     /// Events in all runs.
     pub events: u64,
     /// Units of guests that were acknowledged.
@@ -29,6 +36,7 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
     Fault,
+    Feature,
     Entry,
     Transition,
     Reply,
@@ -36,16 +44,18 @@ pub(crate) enum Group {
 }
 
 /// Changes of a slot's state that have to be seen, as `from > to`.
-const TRANSITIONS: [(&str, &str, &str); 19] = [
+const TRANSITIONS: [(&str, &str, &str); 25] = [
     ("none", "open", "none > open"),
     ("none", "sealed", "none > sealed"),
     ("open", "open", "open > open"),
     ("open", "sealed", "open > sealed"),
     ("open", "idle", "open > idle"),
     ("open", "counted", "open > counted"),
+    ("open", "handed_over", "open > handed_over"),
     ("sealed", "attempted", "sealed > attempted"),
     ("sealed", "expired", "sealed > expired"),
     ("sealed", "moved", "sealed > moved"),
+    ("sealed", "handed_over", "sealed > handed_over"),
     ("attempted", "attempted", "attempted > attempted"),
     ("attempted", "sealed", "attempted > sealed"),
     ("attempted", "acked", "attempted > acked"),
@@ -54,11 +64,15 @@ const TRANSITIONS: [(&str, &str, &str); 19] = [
     ("attempted", "rejected", "attempted > rejected"),
     ("attempted", "in_doubt", "attempted > in_doubt"),
     ("attempted", "moved", "attempted > moved"),
+    ("attempted", "handed_over", "attempted > handed_over"),
     ("in_doubt", "acked", "in_doubt > acked"),
     ("in_doubt", "expired", "in_doubt > expired"),
+    ("conflict", "expired", "conflict > expired"),
+    ("acked", "acked", "acked > acked: its remainder goes"),
+    ("idle", "idle", "idle > idle: its remainder goes"),
 ];
 
-const ENTRIES: [&str; 22] = [
+const ENTRIES: [&str; 31] = [
     "created",
     "started",
     "started, first hour taken",
@@ -80,29 +94,20 @@ const ENTRIES: [&str; 22] = [
     "ended expired",
     "ended rejected",
     "ended in doubt",
-    "settled",
+    "settled, billed",
+    "settled, not billed",
+    "asked",
+    "handed over open",
+    "handed over request",
+    "handed over remainder",
+    "adopted",
+    "checkpoint",
+    "past",
+    "kept",
 ];
 
 const REPLIES: [&str; 8] =
     ["accepted", "not processed", "unknown", "duplicate", "not entitled", "invalid tags", "refused", "dry run ok"];
-
-/// Ways in which acknowledged usage does not reach a bill, and the one in which it reaches two.
-pub(crate) const LOSSES: [&str; 14] = [
-    "billed twice: an old copy of the disk, in a new task",
-    "conflict: AWS holds another quantity",
-    "expired: six hours without AWS",
-    "gone with an old copy of the disk",
-    "gone with the disk, never billed",
-    "in doubt: refused after an unknown outcome",
-    "in doubt: six hours after an unknown outcome",
-    "in doubt: new identity after an unknown outcome",
-    "over the largest quantity",
-    "rejected by AWS",
-    "remainder below a billed unit",
-    "counted under a listing that sends nothing",
-    "billed twice: a remainder, an old copy of the disk",
-    "late: waits for an hour taken from a clock that was ahead",
-];
 
 impl Report {
     pub(crate) fn fault(&mut self, fault: Fault, times: u64) {
@@ -126,6 +131,10 @@ impl Report {
         self.count(Group::Rule, Said::RULES[said.rule()]);
     }
 
+    pub(crate) fn feature(&mut self, feature: Feature) {
+        self.count(Group::Feature, feature.name());
+    }
+
     pub(crate) fn loss(&mut self, name: &'static str, units: u128) {
         if units > 0 {
             let loss = self.losses.entry(name).or_default();
@@ -142,6 +151,9 @@ impl Report {
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
         self.pod_hours += other.pod_hours;
+        // Zero: there was none that came to its end.
+        let shortest = [self.shortest, other.shortest].into_iter().filter(|&hours| hours > 0).min();
+        self.shortest = shortest.unwrap_or(0);
         self.events += other.events;
         self.acknowledged += other.acknowledged;
         self.billed += other.billed;
@@ -166,34 +178,43 @@ impl Report {
         let mut text = String::new();
         let mut line = |name: &str, count: String| {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {name:<52} {count:>16}");
+            let _ = writeln!(text, "  {name:<68} {count:>16}");
         };
         for (group, name) in expected().iter().chain([(Group::Transition, "other")].iter()) {
             let count = self.counts.get(&(*group, *name)).copied().unwrap_or(0);
             line(&format!("{group:?}: {name}"), count.to_string());
         }
-        for name in LOSSES {
+        for name in loss::ALL {
             let (times, units) = self.losses.get(name).copied().unwrap_or_default();
-            line(name, format!("{times} x, {units} units"));
+            line(name, format!("{times} x {units} units"));
         }
         text
     }
 
-    /// How often one of the documented losses happened.
-    pub fn losses(&self, name: &str) -> u64 {
-        self.losses.get(name).map_or(0, |loss| loss.0)
+    /// The documented ways in which acknowledged usage did not reach a bill, or reached two: name, how often, units.
+    pub fn losses(&self) -> impl Iterator<Item = (&'static str, u64, u128)> {
+        loss::ALL.into_iter().map(|name| {
+            let (times, units) = self.losses.get(name).copied().unwrap_or_default();
+            (name, times, units)
+        })
+    }
+
+    /// Units that were billed a second time, in the documented ways.
+    pub fn billed_twice(&self) -> u128 {
+        self.losses().filter(|(name, ..)| loss::TWICE.contains(name)).map(|(.., units)| units).sum()
     }
 }
 
 fn expected() -> Vec<(Group, &'static str)> {
     let faults = Fault::ALL.iter().map(|fault| (Group::Fault, fault_name(*fault)));
-    let entries = ENTRIES.iter().chain(&["asked"]).map(|name| (Group::Entry, *name));
+    let features = Feature::ALL.iter().map(|feature| (Group::Feature, feature.name()));
+    let entries = ENTRIES.iter().map(|name| (Group::Entry, *name));
     let transitions = TRANSITIONS.iter().map(|known| (Group::Transition, known.2));
     let replies = REPLIES.iter().map(|name| (Group::Reply, *name));
     // The engine never makes a request that breaks the rules for allocations, nor gives a token to two requests.
     let rules = Said::RULES.iter().filter(|name| !["bad-allocations", "token-reused"].contains(name));
     let rules = rules.map(|name| (Group::Rule, *name));
-    faults.chain(entries).chain(transitions).chain(replies).chain(rules).collect()
+    faults.chain(features).chain(entries).chain(transitions).chain(replies).chain(rules).collect()
 }
 
 fn entry_name(record: &Record) -> &'static str {
@@ -219,15 +240,21 @@ fn entry_name(record: &Record) -> &'static str {
         Record::Ended { end: End::Expired, .. } => "ended expired",
         Record::Ended { end: End::Rejected { .. }, .. } => "ended rejected",
         Record::Ended { end: End::InDoubt { .. }, .. } => "ended in doubt",
-        Record::Settled { .. } => "settled",
+        Record::Settled { billed: true, .. } => "settled, billed",
+        Record::Settled { .. } => "settled, not billed",
         Record::Asked { .. } => "asked",
-        // The simulator keeps all entries and gives each pod a volume of its own, so these do not come.
-        Record::Carried { part: Part::Open, .. } => "carried open",
-        Record::HandedOver(_) => "handed over",
+        Record::HandedOver(handed) => match handed.part {
+            Part::Open => "handed over open",
+            Part::Request => "handed over request",
+            Part::Remainder => "handed over remainder",
+            Part::Beyond => "handed over beyond",
+        },
         Record::Adopted { .. } => "adopted",
         Record::Checkpoint(_) => "checkpoint",
         Record::Past { .. } => "past",
         Record::Kept { .. } => "kept",
+        // Only a hand-over moves a whole open hour.
+        Record::Carried { part: Part::Open, .. } => "carried open",
     }
 }
 

@@ -23,9 +23,8 @@ pub struct Shrunk {
 /// Shrinks a failing seed. None: it does not fail.
 pub fn shrink(seed: u64, setup: &Setup, changes: &Changes) -> Option<Shrunk> {
     let quiet = Setup { story: false, ..*setup };
-    let mut search = Search { seed, setup: quiet, best: changes.clone(), runs: 0 };
-    let first = run(seed, &quiet, changes);
-    first.failure.as_ref()?;
+    let kind = kind(&run(seed, &quiet, changes).failure?);
+    let mut search = Search { seed, setup: quiet, best: changes.clone(), runs: 0, kind };
     for &fault in Fault::ALL {
         search.attempt(|changes| changes.off.extend([fault]));
     }
@@ -41,6 +40,13 @@ struct Search {
     setup: Setup,
     best: Changes,
     runs: u32,
+    kind: String,
+}
+
+/// What is wrong, without the numbers and names: another failure is another story.
+fn kind(failure: &str) -> String {
+    let words = failure.split(' ').filter(|word| !word.contains(|c: char| c.is_ascii_digit() || c == '"'));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl Search {
@@ -52,7 +58,8 @@ impl Search {
             return false;
         }
         self.runs += 1;
-        let fails = run(self.seed, &self.setup, &changes).failure.is_some();
+        let failure = run(self.seed, &self.setup, &changes).failure;
+        let fails = failure.is_some_and(|failure| kind(&failure) == self.kind);
         if fails {
             self.best = changes;
         }

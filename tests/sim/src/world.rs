@@ -10,6 +10,7 @@ use crate::bug::Bug;
 use crate::check::Seen;
 use crate::driver::{Alive, Gone};
 use crate::faults::{Changes, Fault, Faults};
+use crate::folder::Folder;
 use crate::network::Message;
 use crate::oracle::Oracle;
 use crate::pod::{Pod, Stage};
@@ -32,11 +33,12 @@ pub(crate) enum Event {
     OutageOver { fault: Fault },
     Heal,
     Settle,
+    Redeploy,
     Finish,
 }
 
 /// Everything that a run consists of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) now: u64,
@@ -47,6 +49,11 @@ pub(crate) struct World {
     pub(crate) changes: Changes,
     pub(crate) bug: Option<Bug>,
     pub(crate) pods: Vec<Pod>,
+    pub(crate) folders: Vec<Folder>,
+    /// Volumes of one family are copies of each other.
+    pub(crate) families: Vec<usize>,
+    /// The volume takes no writes until then.
+    pub(crate) full_until: Vec<u64>,
     pub(crate) messages: Vec<Message>,
     pub(crate) aws: Aws,
     pub(crate) outage: Option<Fault>,
@@ -57,9 +64,8 @@ pub(crate) struct World {
     pub(crate) failure: Option<String>,
     /// Commits of guests so far.
     pub(crate) uses: u64,
-    /// Numbers identities and ledgers.
+    /// Numbers identities.
     pub(crate) identities: u32,
-    pub(crate) lineages: usize,
     pub(crate) finishing: bool,
 }
 
@@ -75,17 +81,19 @@ impl World {
             changes: changes.clone(),
             bug: setup.bug,
             pods: Vec::new(),
+            folders: Vec::new(),
+            families: Vec::new(),
+            full_until: Vec::new(),
             messages: Vec::new(),
             aws: Aws::new(&shape),
             outage: None,
             oracle: Oracle::default(),
             seen: Seen::default(),
-            report: Report { seeds: 1, pod_hours: shape.pod_hours(), ..Report::default() },
+            report: Report { seeds: 1, ..Report::default() },
             trace: Trace::new(setup.story),
             failure: None,
             uses: 0,
             identities: 0,
-            lineages: 0,
             finishing: false,
             shape,
         };
@@ -95,14 +103,24 @@ impl World {
 
     /// Runs to the end, or to the first thing that is wrong.
     pub(crate) fn run(mut self) -> Outcome {
-        while let Some(Reverse((at, _, event))) = self.queue.pop() {
-            if self.failure.is_some() || at > BEGIN + self.shape.end_s {
-                break;
-            }
-            self.now = at;
-            self.report.events += 1;
-            self.happen(event);
+        while self.step() {}
+        self.into_outcome()
+    }
+
+    /// The next event. False: it was the last.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some(Reverse((at, _, event))) = self.queue.pop() else { return false };
+        if self.failure.is_some() || at > BEGIN + self.shape.end_s {
+            return false;
         }
+        self.now = at;
+        self.report.events += 1;
+        self.happen(event);
+        true
+    }
+
+    /// What came of it.
+    pub(crate) fn into_outcome(mut self) -> Outcome {
         self.conclude();
         for (number, &fault) in Fault::ALL.iter().enumerate() {
             if self.faults.fired[number] > 0 {
@@ -158,6 +176,7 @@ impl World {
             }
             Event::Heal => self.heal(),
             Event::Settle => self.settle(),
+            Event::Redeploy => self.redeploy(),
             Event::Finish => self.finish(),
         };
         // A process that is gone was dealt with where it went.
@@ -176,7 +195,7 @@ impl World {
 
     fn started(&mut self, p: usize) -> Alive {
         self.pods[p].starting = false;
-        if self.pods[p].process.is_some() {
+        if self.pods[p].process.is_some() || self.pods[p].gone.is_some() {
             return Ok(());
         }
         if !self.finishing {
@@ -228,6 +247,14 @@ impl World {
         self.turn(p)
     }
 
+    /// Every pod starts once more, so that what those that are gone have left is adopted.
+    fn redeploy(&mut self) -> Alive {
+        for p in 0..self.pods.len() {
+            drop(self.stop(p, 25).or(Ok::<(), Gone>(())));
+        }
+        Ok(())
+    }
+
     fn finish(&mut self) -> Alive {
         self.finishing = true;
         for p in 0..self.pods.len() {
@@ -237,14 +264,25 @@ impl World {
     }
 
     fn conclude(&mut self) {
+        let end = if self.failure.is_some() { self.now } else { BEGIN + self.shape.end_s };
+        let seconds = self.pods.iter().map(|pod| pod.gone.unwrap_or(end).max(pod.born) - pod.born);
+        self.report.pod_hours = seconds.sum::<u64>() / 3_600;
         if self.failure.is_some() {
             return;
         }
-        for p in 0..self.pods.len() {
-            match self.pods[p].disk.load() {
-                Ok(ledger) => self.check_settled(p, &ledger),
+        self.report.shortest = self.report.pod_hours;
+        let mut ledgers = Vec::new();
+        for f in 0..self.folders.len() {
+            match self.folders[f].disk.load() {
+                Ok(ledger) if !self.folders[f].lost => ledgers.push((f, ledger)),
+                Ok(_) => {}
                 Err(problem) => drop(self.fail(problem)),
             }
         }
+        for (f, ledger) in &ledgers {
+            self.check_settled(*f, ledger);
+        }
+        self.check_hand_overs();
+        self.check_truth(&ledgers);
     }
 }

@@ -1,33 +1,34 @@
 //! The fixed part of the simulation, and the proof that it would find something.
 #![expect(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
-use tollgate_sim::{Bug, Changes, Outcome, Report, Setup, Size, run, shrink};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Days of several pods, all of them different.
-const DAYS: u64 = 2_500;
-/// Hours of one pod: with the days 20 000 seeds.
-const HOURS: u64 = 17_500;
+use tollgate_sim::{Bug, Changes, Outcome, Report, Setup, Size, run, run_with_each_crash, shrink};
+
+/// Each at least 48 pod-hours, and all of them different.
+const SEEDS: u64 = 20_000;
 /// A planted bug has to be found within so many seeds.
-const SEEDS_FOR_A_BUG: u64 = 2_000;
+const SEEDS_FOR_A_BUG: u64 = 10_000;
 /// Traces of which every step is tried.
 const TRACES: u64 = 200;
 
-fn hold(seeds: std::ops::Range<u64>, size: Size) -> Report {
-    let setup = Setup { size, ..Setup::default() };
-    let part = |first: u64| {
-        let mut report = Report::default();
-        for seed in (seeds.start + first..seeds.end).step_by(2) {
-            let outcome = run(seed, &setup, &Changes::default());
-            assert_eq!(outcome.failure, None, "{}", story(seed, &setup, &Changes::default()));
-            report.add(&outcome.report);
-        }
-        report
+/// Does something for each number, on two threads.
+fn on_two_threads<T: Send>(
+    numbers: std::ops::Range<u64>,
+    work: impl Fn(&mut dyn Iterator<Item = u64>) -> T + Sync,
+) -> [T; 2] {
+    let next = AtomicU64::new(numbers.start);
+    let part = || {
+        let mut taken = std::iter::from_fn(|| {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            (number < numbers.end).then_some(number)
+        });
+        work(&mut taken)
     };
     std::thread::scope(|scope| {
-        let other = scope.spawn(|| part(1));
-        let mut report = part(0);
-        report.add(&other.join().unwrap());
-        report
+        let other = scope.spawn(part);
+        let own = part();
+        [own, other.join().unwrap()]
     })
 }
 
@@ -43,15 +44,26 @@ fn first_found(bug: Bug) -> Option<Outcome> {
 
 #[test]
 fn whatever_goes_wrong_nothing_is_billed_twice_and_nothing_is_lost_without_a_name() {
-    let mut report = hold(0..DAYS, Size::Days);
-    assert!(report.pod_hours >= 48 * DAYS);
-    report.add(&hold(0..HOURS, Size::Hours));
+    let setup = Setup::default();
+    let reports = on_two_threads(0..SEEDS, |seeds| {
+        let mut report = Report::default();
+        for seed in seeds {
+            let outcome = run(seed, &setup, &Changes::default());
+            assert_eq!(outcome.failure, None, "{}", story(seed, &setup, &Changes::default()));
+            report.add(&outcome.report);
+        }
+        report
+    });
+    let mut report = Report::default();
+    reports.iter().for_each(|part| report.add(part));
+    assert_eq!(report.seeds, SEEDS);
+    assert!(report.shortest >= 48, "a seed has {} pod-hours", report.shortest);
     assert_eq!(report.missing(), Vec::<String>::new(), "never exercised:\n{}", report.table());
 }
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for seed in (0..3_000).step_by(100) {
+    for seed in (0..1_000).step_by(50) {
         let twice = [0, 1].map(|_| run(seed, &Setup::default(), &Changes::default()));
         assert_eq!(twice[0].hash, twice[1].hash, "seed {seed}");
         let told = run(seed, &Setup { story: true, ..Setup::default() }, &Changes::default());
@@ -66,20 +78,19 @@ fn the_same_seed_is_the_same_run() {
 #[test]
 fn a_crash_at_any_step_of_two_hundred_traces_does_no_harm() {
     let setup = Setup { size: Size::Hours, ..Setup::default() };
-    let part = |first: u64| {
-        for seed in (1_000_000 + first..1_000_000 + TRACES).step_by(2) {
-            let steps = run(seed, &setup, &Changes::default()).steps;
-            for step in 0..steps {
+    let steps = on_two_threads(1_000_000..1_000_000 + TRACES, |seeds| {
+        let mut steps = 0;
+        for seed in seeds {
+            let (tried, failed) = run_with_each_crash(seed, &setup);
+            steps += tried;
+            if let Some((step, _)) = failed {
                 let changes = Changes { crash_at: Some(step), ..Changes::default() };
-                let outcome = run(seed, &setup, &changes);
-                assert_eq!(outcome.failure, None, "step {step}, {}", story(seed, &setup, &changes));
+                panic!("step {step}, {}", story(seed, &setup, &changes));
             }
         }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(|| part(1));
-        part(0);
+        steps
     });
+    assert!(steps.iter().sum::<u64>() > 100 * TRACES, "{steps:?}");
 }
 
 #[test]
