@@ -133,8 +133,11 @@ impl Slot {
     fn without_split(mut self) -> Self {
         self.open = Buckets::default();
         self.brought = Buckets::default();
+        self.attempts.retry_at = 0;
         if let Some(request) = &mut self.request {
             request.allocations = Vec::new();
+            // Only a try needs it, and there will be none.
+            request.token = String::new();
         }
         self
     }

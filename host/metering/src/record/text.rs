@@ -119,6 +119,11 @@ impl Line {
         self.with(name, &escape(value))
     }
 
+    /// Nothing, if it is zero, false or empty.
+    fn some<T: Default + PartialEq + ToString>(self, name: &str, value: &T) -> Self {
+        if *value == T::default() { self } else { self.with(name, value) }
+    }
+
     fn slot(self, slot: &SlotId) -> Self {
         let Payer::Own = slot.payer;
         self.text("listing", &slot.listing)
@@ -218,6 +223,26 @@ impl Fields<'_> {
 
     fn text(&mut self, name: &'static str) -> Result<String, TextError> {
         self.raw(name).and_then(|raw| unescape(raw).ok_or(TextError { expected: name }))
+    }
+
+    /// What [`Line::some`] left out is empty.
+    fn raw_some(&mut self, name: &str) -> &str {
+        let next = self.0.clone().next().and_then(|field| field.split_once('='));
+        next.filter(|(have, _)| *have == name).map_or("", |(_, value)| {
+            self.0.next();
+            value
+        })
+    }
+
+    fn some<T: core::str::FromStr + Default>(&mut self, name: &'static str) -> Result<T, TextError> {
+        match self.raw_some(name) {
+            "" => Ok(T::default()),
+            raw => raw.parse().map_err(|_| TextError { expected: name }),
+        }
+    }
+
+    fn some_text(&mut self, name: &'static str) -> Result<String, TextError> {
+        unescape(self.raw_some(name)).ok_or(TextError { expected: name })
     }
 
     fn word(&mut self, name: &'static str, word: &str) -> Result<(), TextError> {

@@ -39,7 +39,6 @@ const CHAIN: &str = "
 /// `whole`: all that the ledger has ever forgotten is there.
 const ARCHIVE: &str = "
     CREATE TABLE archive (seq INTEGER PRIMARY KEY, hour INTEGER NOT NULL, text TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
-    CREATE INDEX archive_hour ON archive (hour);
     CREATE TABLE archive_chain (
         one INTEGER PRIMARY KEY CHECK (one = 1), first INTEGER NOT NULL, before BLOB NOT NULL, whole INTEGER NOT NULL
     ) STRICT;

@@ -138,7 +138,11 @@ impl Audit {
                 hour.life = "sealed".into();
                 hour.per = if word == "sealed" { get("per") } else { hour.per };
                 hour.requested = get("quantity") * hour.per;
-                hour.remainder = if word == "sealed" { units(&fields["remainder"]) } else { hour.remainder };
+                hour.remainder = if word == "sealed" {
+                    units(fields.get("remainder").map_or("", String::as_str))
+                } else {
+                    hour.remainder
+                };
             }
             "closed" => {
                 hour.life = fields["why"].clone();
@@ -190,7 +194,7 @@ impl Hour {
         self.carried_out = get("carried_out");
         self.handed_over = get("handed_over");
         self.beyond = get("beyond");
-        self.remainder = units(&fields["remainder"]);
+        self.remainder = units(fields.get("remainder").map_or("", String::as_str));
         self.requested = get("quantity") * self.per;
         self.out_of_open = if self.life == "open" { self.carried_out } else { 0 };
     }

@@ -70,7 +70,6 @@ fn statements() -> Vec<String> {
         format!("{}; UPDATE recorded SET units = units + 5 WHERE hour = {MIDDLE}", with_hash(MIDDLE, 5)),
         "DELETE FROM archive".into(),
         "DELETE FROM archive_chain".into(),
-        "DROP INDEX archive_hour".into(),
         "DELETE FROM transitions WHERE seq = (SELECT min(seq) FROM transitions)".into(),
         "DELETE FROM transitions WHERE seq = (SELECT max(seq) - 1 FROM transitions)".into(),
         "DELETE FROM transitions WHERE seq = (SELECT max(seq) FROM transitions)".into(),

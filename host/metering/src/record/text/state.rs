@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Fields, Line, TextError, buckets, part_word};
+use super::{Fields, Line, TextError, buckets, escape, part_word, read_buckets};
 use crate::hour::Hour;
 use crate::ledger::{Balance, Checkpoint};
 use crate::record::{HandedOver, Record};
@@ -52,30 +52,31 @@ impl Line {
             .with("rejected", &balance.rejected)
     }
 
+    /// What is zero or empty is left out: an archive has hundreds of thousands of them.
     /// What is open is not told: it is what the sums of usage and `brought` come to.
     pub(super) fn state(self, slot: &Slot) -> Self {
         let attempts = &slot.attempts;
         let line = self
             .with("life", slot.life.name())
-            .text("detail", detail(&slot.life))
+            .some("detail", &escape(detail(&slot.life)))
             .with("per", &slot.per)
             .with("recorded", &slot.recorded)
-            .with("late", &slot.late)
-            .with("carried_in", &slot.carried_in)
-            .with("adopted", &slot.adopted)
-            .with("carried_out", &slot.carried_out)
-            .with("handed_over", &slot.handed_over)
-            .with("beyond", &slot.beyond)
-            .with("brought", &buckets(&slot.brought))
-            .with("remainder", &buckets(&slot.remainder))
+            .some("late", &slot.late)
+            .some("carried_in", &slot.carried_in)
+            .some("adopted", &slot.adopted)
+            .some("carried_out", &slot.carried_out)
+            .some("handed_over", &slot.handed_over)
+            .some("beyond", &slot.beyond)
+            .some("brought", &buckets(&slot.brought))
+            .some("remainder", &buckets(&slot.remainder))
             .with("last_at", &slot.last_at)
-            .with("attempts", &attempts.count)
-            .with("unknown", &attempts.unknown)
-            .with("pending", &attempts.pending)
-            .text("identity", &attempts.identity)
-            .with("attempted_at", &attempts.at)
-            .with("retry_at", &attempts.retry_at)
-            .text("code", &attempts.code)
+            .some("attempts", &attempts.count)
+            .some("unknown", &attempts.unknown)
+            .some("pending", &attempts.pending)
+            .some("identity", &escape(&attempts.identity))
+            .some("attempted_at", &attempts.at)
+            .some("retry_at", &attempts.retry_at)
+            .some("code", &escape(&attempts.code))
             .with("generation", &slot.generation);
         match &slot.request {
             Some(request) => line.request(request),
@@ -167,28 +168,28 @@ impl Fields<'_> {
     }
 
     pub(super) fn state(&mut self) -> Result<Slot, TextError> {
-        let (word, text) = (String::from(self.raw("life")?), self.text("detail")?);
+        let (word, text) = (String::from(self.raw("life")?), self.some_text("detail")?);
         let slot = Slot {
             life: life(&word, text).ok_or(TextError { expected: "life" })?,
             per: self.number("per")?,
             recorded: self.number("recorded")?,
-            late: self.number("late")?,
-            carried_in: self.number("carried_in")?,
-            adopted: self.number("adopted")?,
-            carried_out: self.number("carried_out")?,
-            handed_over: self.number("handed_over")?,
-            beyond: self.number("beyond")?,
-            brought: self.buckets("brought")?,
-            remainder: self.buckets("remainder")?,
+            late: self.some("late")?,
+            carried_in: self.some("carried_in")?,
+            adopted: self.some("adopted")?,
+            carried_out: self.some("carried_out")?,
+            handed_over: self.some("handed_over")?,
+            beyond: self.some("beyond")?,
+            brought: read_buckets(self.raw_some("brought")).ok_or(TextError { expected: "brought" })?,
+            remainder: read_buckets(self.raw_some("remainder")).ok_or(TextError { expected: "remainder" })?,
             last_at: self.number("last_at")?,
             attempts: Attempts {
-                count: self.number("attempts")?,
-                unknown: self.number("unknown")?,
-                pending: self.number("pending")?,
-                identity: self.text("identity")?,
-                at: self.number("attempted_at")?,
-                retry_at: self.number("retry_at")?,
-                code: self.text("code")?,
+                count: self.some("attempts")?,
+                unknown: self.some("unknown")?,
+                pending: self.some("pending")?,
+                identity: self.some_text("identity")?,
+                at: self.some("attempted_at")?,
+                retry_at: self.some("retry_at")?,
+                code: self.some_text("code")?,
             },
             generation: self.number("generation")?,
             open: Buckets::default(),
