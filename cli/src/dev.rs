@@ -176,7 +176,7 @@ fn show_line((stream, line): &(Stream, String)) {
         let what = if listen.is_empty() { "running".into() } else { format!("serving on http://{listen}") };
         words::good(&format!("{what}, admin on http://{admin}"));
     } else if target == "guest" {
-        words::say(&format!("guest: {message}"));
+        words::say(&format!("guest: {}", text(fields, "line")));
     } else if level == "WARN" || level == "ERROR" {
         words::say(&format!("host: {} {message}", level.to_lowercase()));
     } else {

@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 use tollgate_metering::{Policy, Rate};
 use tollgate_runtime::component::{Component, Run};
+use tollgate_runtime::egress::Network;
 use tollgate_runtime::engine::{EngineOptions, Runtime};
 use tollgate_runtime::http::Server;
 use tollgate_runtime::meter::{self as counting, Meter, Pricing};
@@ -26,6 +27,7 @@ use crate::place::{self, Place};
 use crate::product::listing;
 use crate::product::load::{self, Product};
 use crate::product::manifest::{Entitlement, Listing, Manifest};
+use crate::product::mount::Mounts;
 use crate::usage::Access;
 
 mod ending;
@@ -229,11 +231,14 @@ enum Loaded {
 
 /// From here on, and never before, the vendor's code is read, compiled and linked.
 fn load_product(start: &Start, grant: &Grant, meter: &Meter, status: &Status) -> Result<Loaded, Exit> {
-    let engine = EngineOptions { limits: load::limits(&start.manifest) };
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let network = Network::new(roots).map_err(|error| Exit::internal(&anyhow::Error::new(error)))?;
+    let engine = EngineOptions { limits: load::limits(&start.manifest), network };
     let runtime = Runtime::new(&engine).map_err(|error| Exit::internal(&anyhow::Error::new(error)))?;
     status.running(runtime.stats());
     let variable = |name: &str| start.config.variable(name).map(str::to_owned);
-    let product = tokio::task::block_in_place(|| Product::load(grant, &runtime, &start.manifest, variable));
+    let mounts = Mounts::new(start.config.mounts.clone(), &[&start.config.ledger, &start.config.product]);
+    let product = tokio::task::block_in_place(|| Product::load(grant, &runtime, &start.manifest, variable, &mounts));
     let product = product.map_err(|error| error.exit())?;
     let mut components = product.components;
     if let Some(index) = components.iter().position(|component| component.run() == Run::Command) {

@@ -29,6 +29,8 @@ pub struct Config {
     pub listing: Option<String>,
     /// The folder of the ledgers. `TOLLGATE_LEDGER`, default `/var/lib/tollgate`.
     pub ledger: PathBuf,
+    /// Below it lie the folders that components may see, if the product asks for some. `TOLLGATE_MOUNTS`.
+    pub mounts: Option<PathBuf>,
     /// Where the product serves. `TOLLGATE_LISTEN`, default `0.0.0.0:8080`.
     pub listen: SocketAddr,
     /// Where health, metrics and usage are served. `TOLLGATE_ADMIN`, default `127.0.0.1:9080`.
@@ -94,14 +96,15 @@ impl Config {
         let (product, args) = arguments(args, &mut keys);
         let listing = keys.optional("TOLLGATE_LISTING");
         let ledger = keys.or("TOLLGATE_LEDGER", "/var/lib/tollgate", keys::absolute_path);
+        let mounts = keys.or("TOLLGATE_MOUNTS", "", keys::maybe_absolute_path);
         let listen = keys.or("TOLLGATE_LISTEN", "0.0.0.0:8080", keys::address);
         let admin = keys.or("TOLLGATE_ADMIN", "127.0.0.1:9080", keys::address);
         let start_budget = keys.or("TOLLGATE_START_BUDGET", "600s", |text| keys::duration(text, 1, 3600));
         let grace = keys.or("TOLLGATE_GRACE", "25s", |text| keys::duration(text, 1, 3600));
         let log = keys.or("TOLLGATE_LOG", "info", |text| Ok(text.to_owned()));
         keys.refuse_unknown();
-        match (ledger, listen, admin, start_budget, grace, log) {
-            (Some(ledger), Some(listen), Some(admin), Some(start_budget), Some(grace), Some(log))
+        match (ledger, mounts, listen, admin, start_budget, grace, log) {
+            (Some(ledger), Some(mounts), Some(listen), Some(admin), Some(start_budget), Some(grace), Some(log))
                 if keys.problems.is_empty() =>
             {
                 Ok(Self {
@@ -109,6 +112,7 @@ impl Config {
                     args,
                     listing,
                     ledger,
+                    mounts,
                     listen,
                     admin,
                     start_budget,

@@ -3,4 +3,5 @@
 pub mod listing;
 pub mod load;
 pub mod manifest;
+pub mod mount;
 pub(crate) mod spelling;

@@ -49,7 +49,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 /// What a crate must not depend on, by the start of the name, and why.
 const ABSENT: &[(&str, &[&str], &str)] = &[
     ("host/metering", &[""], "the engine is pure: no dependency at all"),
-    ("host/runtime", &["aws-", "rustls", "rusqlite", "axum"], "the runtime may become a process that owns nothing"),
+    ("host/runtime", &["aws-", "webpki", "rusqlite", "axum"], "the runtime may become a process that owns nothing"),
     ("guest-sdk/rust", &["tokio", "wasmtime"], "it is compiled into guests"),
     ("emulator", &["wasmtime", "rusqlite"], "it is a service of its own"),
 ];

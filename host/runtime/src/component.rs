@@ -1,12 +1,15 @@
 //! Admits components: from bytes to something that can be instantiated, or the reason why not.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::component::Component as Compiled;
-use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
+use crate::backoff::Backoff;
+use crate::egress::{Egress, Origin};
 use crate::engine::Runtime;
 use crate::gauge::Carry;
 use crate::guest::Guest;
@@ -70,6 +73,21 @@ pub struct ComponentSpec {
     pub env: Vec<(String, String)>,
     /// Paths that do not count as `requests` or `responses-ok`, such as a health check; exact, without query.
     pub uncounted: Vec<String>,
+    /// Where it may send requests.
+    pub egress: Vec<Origin>,
+    /// The only folders it sees.
+    pub mounts: Vec<Mount>,
+}
+
+/// A folder of the host that a component sees. No path and no symbolic link leads out of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The folder; whoever composes the host answers for it.
+    pub host: PathBuf,
+    /// Its absolute path in the guest.
+    pub guest: String,
+    /// Whether the guest may write there.
+    pub write: bool,
 }
 
 /// Why a component was not admitted. Each message says what, where, the likely cause and the next step.
@@ -154,7 +172,9 @@ pub struct Component {
     pub(crate) runtime: Runtime,
     pub(crate) pre: Pre,
     pub(crate) carry: Arc<Carry>,
+    pub(crate) backoff: Arc<Backoff>,
     log: Arc<Log>,
+    egress: Arc<Egress>,
 }
 
 #[derive(Clone)]
@@ -200,7 +220,17 @@ impl Component {
         };
         compiled.initialize_copy_on_write_image().map_err(refused)?;
         let log = Arc::new(Log::new(id.clone(), runtime.stats.clone()));
-        Ok(Self { spec: Arc::new(spec), runtime: runtime.clone(), pre, carry: Arc::default(), log })
+        let Runtime { network, limits, stats, .. } = runtime;
+        let egress = Arc::new(Egress::new(id.clone(), spec.egress.clone(), network, limits, stats.clone()));
+        Ok(Self {
+            spec: Arc::new(spec),
+            runtime: runtime.clone(),
+            pre,
+            carry: Arc::default(),
+            backoff: Arc::new(Backoff::new()),
+            log,
+            egress,
+        })
     }
 
     /// How the product uses it.
@@ -218,17 +248,36 @@ impl Component {
 
     /// A store for one request: output goes to the log.
     pub(crate) fn http_store(&self, meter: Meter, counters: Counters) -> wasmtime::Store<Guest> {
-        let mut wasi = WasiCtx::builder();
-        wasi.envs(&self.spec.env).max_random_size(RANDOM_BYTES_MAX);
-        wasi.stdout(Lines::new(self.log.clone(), "stdout")).stderr(Lines::new(self.log.clone(), "stderr"));
-        Guest::store(&self.runtime.engine, &self.runtime.limits, meter, counters, wasi.build())
+        let mut wasi = self.wasi();
+        wasi.stdout(Lines::new(self.log.clone(), "stdout"));
+        self.store(meter, counters, wasi.build())
     }
 
-    /// A store for one run: the streams are those of the process.
+    /// A store for one run: input and output are those of the process, and its errors go to the log, which shares that
+    /// stream with the host.
     pub(crate) fn command_store(&self, meter: Meter, counters: Counters, args: &[String]) -> wasmtime::Store<Guest> {
+        let mut wasi = self.wasi();
+        wasi.args(args).inherit_stdin().inherit_stdout();
+        self.store(meter, counters, wasi.build())
+    }
+
+    /// What both kinds see of the host.
+    fn wasi(&self) -> WasiCtxBuilder {
         let mut wasi = WasiCtx::builder();
-        wasi.envs(&self.spec.env).args(args).inherit_stdio().max_random_size(RANDOM_BYTES_MAX);
-        Guest::store(&self.runtime.engine, &self.runtime.limits, meter, counters, wasi.build())
+        wasi.envs(&self.spec.env).max_random_size(RANDOM_BYTES_MAX);
+        wasi.stderr(Lines::new(self.log.clone(), "stderr"));
+        for mount in &self.spec.mounts {
+            let perms = if mount.write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            if let Err(error) = wasi.preopened_dir(&mount.host, &mount.guest, perms) {
+                let (component, folder) = (self.spec.id.as_str(), mount.host.display());
+                tracing::error!(component, %folder, "a folder cannot be mounted, the guest does without it: {error:#}");
+            }
+        }
+        wasi
+    }
+
+    fn store(&self, meter: Meter, counters: Counters, wasi: WasiCtx) -> wasmtime::Store<Guest> {
+        Guest::store(&self.runtime.engine, &self.runtime.limits, meter, counters, wasi, self.egress.clone())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
+use crate::egress::Network;
 use crate::guest::Guest;
 use crate::imports;
 use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
@@ -23,11 +24,13 @@ const FIBER_STACK: usize = 2 << 20;
 /// Slots beyond the admitted requests: an instance may still be on its way out.
 const SLOTS_SPARE: u32 = 8;
 
-/// What the engine is sized for.
-#[derive(Clone, Debug, Default)]
+/// What the engine is sized for, and what its guests reach the network with.
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The limits of the product: the pool holds as many instances as requests are admitted.
     pub limits: Limits,
+    /// The way out.
+    pub network: Network,
 }
 
 /// The engine could not be made; there is nothing to retry.
@@ -44,6 +47,7 @@ pub struct Runtime {
     pub(crate) linker: Arc<Linker<Guest>>,
     pub(crate) limits: Limits,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) network: Network,
     pooled: bool,
 }
 
@@ -75,7 +79,8 @@ impl Runtime {
         let linker = linker(&engine).map_err(EngineError::new)?;
         tick(engine.weak())?;
         let limits = options.limits.clone();
-        Ok(Self { engine, linker: Arc::new(linker), limits, stats: Arc::default(), pooled })
+        let network = options.network.clone();
+        Ok(Self { engine, linker: Arc::new(linker), limits, stats: Arc::default(), network, pooled })
     }
 
     /// Numbers to watch.
@@ -174,12 +179,12 @@ mod tests {
         // More memory than any machine can map stands for a machine that cannot map much.
         let limits = Limits { concurrency: u32::MAX / 64, ..Limits::default() };
         assert!(Engine::new(&config(Some(pool(&limits)))).is_err());
-        let runtime = Runtime::new(&EngineOptions { limits }).unwrap();
+        let runtime = crate::testing::runtime(limits);
         assert!(!runtime.pooled());
     }
 
     #[test]
     fn the_default_is_a_pool() {
-        assert!(Runtime::new(&EngineOptions::default()).unwrap().pooled());
+        assert!(crate::testing::runtime(Limits::default()).pooled());
     }
 }

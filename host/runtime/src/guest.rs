@@ -1,11 +1,13 @@
 //! The state of one guest instance, and the store around it.
 
+use std::sync::Arc;
+
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::egress::Closed;
+use crate::egress::{Egress, Hooks};
 use crate::limits::{Budget, FIELDS_BYTES_MAX, HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
 use crate::meter::{Counters, Meter};
 
@@ -15,7 +17,7 @@ pub(crate) struct Guest {
     pub(crate) counters: Counters,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    egress: Closed,
+    egress: Hooks,
     table: ResourceTable,
     budget: Budget,
 }
@@ -29,13 +31,15 @@ impl Guest {
         meter: Meter,
         counters: Counters,
         wasi: WasiCtx,
+        egress: Arc<Egress>,
     ) -> Store<Self> {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS_BYTES_MAX);
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let budget = Budget::new(limits);
-        let mut store = Store::new(engine, Self { meter, counters, wasi, http, egress: Closed, table, budget });
+        let egress = Hooks(egress);
+        let mut store = Store::new(engine, Self { meter, counters, wasi, http, egress, table, budget });
         store.limiter(|guest| &mut guest.budget);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);

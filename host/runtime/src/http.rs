@@ -37,6 +37,9 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const CONNECTIONS_MAX: usize = 4096;
 /// How often an idle HTTP/2 connection is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a client may take no byte of what is ready for it. The guest's own time is bounded elsewhere; this is for what
+/// is left when the guest has ended.
+const STALLED_MAX: Duration = Duration::from_secs(75);
 /// A pause after the system refused a connection for want of file handles or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -164,6 +167,7 @@ impl Server {
 
 async fn connection(shared: Arc<Shared>, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
     let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(STALLED_MAX));
     let asked = Arc::new(AtomicBool::new(false));
     let service = service_fn({
         let asked = asked.clone();

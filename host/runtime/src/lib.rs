@@ -1,17 +1,18 @@
 //! Runs WebAssembly components and counts what they use.
 //!
 //! [`engine`] holds the one engine, [`component`] admits components to it, [`http`] serves those that answer requests,
-//! [`command`] runs those that have a main function. [`meter`] is the border to whoever keeps the ledger, and
+//! [`command`] runs those that have a main function, [`egress`] is their way to other servers. [`meter`] is the border to whoever keeps the ledger, and
 //! [`limits`] says what a guest may use.
 //!
-//! Absent on purpose: the AWS SDK, TLS, the ledger, the manifest, and the environment of the process. Whoever composes
+//! Absent on purpose: the AWS SDK, TLS roots, the ledger, the manifest, and the environment of the process. Whoever composes
 //! the host hands those in as values, so that the same runtime serves `pack`, tests and a worker process without
 //! credentials.
 
+mod backoff;
 mod clock;
 pub mod command;
 pub mod component;
-mod egress;
+pub mod egress;
 pub mod engine;
 mod gauge;
 mod guest;
@@ -19,6 +20,7 @@ pub mod http;
 mod imports;
 pub mod limits;
 pub mod meter;
+mod rate;
 pub mod stats;
 mod stdio;
 #[cfg(test)]

@@ -30,11 +30,22 @@ pub struct Limits {
     pub concurrency: u32,
     /// The largest request body in MiB; a larger one is answered with 413.
     pub body_mib: u32,
+    /// Outgoing requests of one component at the same time, answers on their way included; one more is refused.
+    pub egress_requests: u32,
+    /// The largest body of an outgoing request, and of its answer, in MiB.
+    pub egress_body_mib: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_mib: 256, request_timeout: Duration::from_secs(60), concurrency: 200, body_mib: 16 }
+        Self {
+            memory_mib: 256,
+            request_timeout: Duration::from_secs(60),
+            concurrency: 200,
+            body_mib: 16,
+            egress_requests: 64,
+            egress_body_mib: 64,
+        }
     }
 }
 

@@ -1,22 +1,23 @@
 //! Standard output and error of http guests: one log event a line, so that a guest's words carry its name and cannot
-//! be taken for the host's.
+//! be taken for the host's: they are in a field of their own, and the message is always the same.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::clock::Stopwatch;
+use crate::rate::{Admission, Rate};
 use crate::stats::Stats;
 
 /// Longer lines are cut into lines of this length.
 const LINE_BYTES_MAX: usize = 8 << 10;
-/// Lines of one component in a second; more are dropped and counted.
+/// Lines and bytes of one component in a second; more are dropped and counted.
 const LINES_PER_SECOND_MAX: u32 = 1_000;
+const BYTES_PER_SECOND_MAX: usize = 256 << 10;
 /// What a guest may write in one call.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
@@ -25,55 +26,38 @@ const WRITE_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct Log {
     component: String,
     stats: Arc<Stats>,
-    since: Stopwatch,
-    window: Mutex<Window>,
-}
-
-/// The current second and what happened in it.
-#[derive(Debug, Default)]
-struct Window {
-    second: u64,
-    lines: u32,
-    dropped: u64,
+    rate: Rate,
 }
 
 impl Log {
     pub(crate) fn new(component: String, stats: Arc<Stats>) -> Self {
-        Self { component, stats, since: Stopwatch::start(), window: Mutex::default() }
+        Self { component, stats, rate: Rate::new(LINES_PER_SECOND_MAX, BYTES_PER_SECOND_MAX) }
     }
 
     fn line(&self, stream: &'static str, line: &[u8]) {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        let (admitted, dropped) = window.admit(self.since.elapsed());
-        drop(window);
+        let Admission { admitted, dropped } = self.rate.admit(line.len());
         if dropped > 0 {
             tracing::warn!(target: "guest", component = %self.component, "{dropped} lines dropped: too many in a second");
         }
         if admitted {
-            let text = String::from_utf8_lossy(line);
-            tracing::info!(target: "guest", component = %self.component, stream, "{text}");
+            let text = visible(&String::from_utf8_lossy(line)).into_owned();
+            tracing::info!(target: "guest", component = %self.component, stream, line = text, "guest");
         } else {
             self.stats.guest_lines_dropped.fetch_add(1, Relaxed);
         }
     }
 }
 
-impl Window {
-    /// Whether one more line may be logged now, and how many were dropped in a second that is over.
-    fn admit(&mut self, now: Duration) -> (bool, u64) {
-        let mut dropped = 0;
-        if now.as_secs() != self.second {
-            dropped = std::mem::take(&mut self.dropped);
-            *self = Self { second: now.as_secs(), ..Self::default() };
-        }
-        let admitted = self.lines < LINES_PER_SECOND_MAX;
-        if admitted {
-            self.lines += 1;
-        } else {
-            self.dropped += 1;
-        }
-        (admitted, dropped)
+/// Control characters as escapes one can see, so that a line moves no cursor, whatever shows the log: JSON escapes those
+/// of ASCII only, and viewers undo that. Characters that turn the direction of the text are among them.
+fn visible(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hidden = |c: char| c != '\t' && (c.is_control() || turns(c));
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
     }
+    let escape = |c: char| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// One stream of one instance. Handles that the guest opens share the unfinished line.
@@ -226,11 +210,8 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_dropped_and_counted_until_the_next_second() {
-        let mut window = Window::default();
-        let admitted = (0..1_500).filter(|_| window.admit(Duration::from_millis(10)).0).count();
-        assert_eq!(admitted, 1_000);
-        assert_eq!(window.admit(Duration::from_millis(1_010)), (true, 500));
-        assert_eq!(window.admit(Duration::from_millis(1_020)), (true, 0));
+    fn what_would_move_a_cursor_is_made_visible() {
+        assert_eq!(visible("plain\ttext é {\"a\":1}"), "plain\ttext é {\"a\":1}");
+        assert_eq!(visible("\u{1b}[2J\r\0\u{9b}31m\u{202e}"), "\\u{1b}[2J\\u{d}\\u{0}\\u{9b}31m\\u{202e}");
     }
 }

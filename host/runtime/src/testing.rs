@@ -8,6 +8,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::component::{Component, ComponentSpec, Run};
+use crate::egress::Network;
 use crate::engine::{EngineOptions, Runtime};
 use crate::limits::Limits;
 use crate::meter::{Desk, Dimension, Granted, Measure, Meter, Pricing, Source, open};
@@ -24,7 +25,9 @@ pub(crate) fn guest(world: &str, text: &str) -> Vec<u8> {
 }
 
 pub(crate) fn runtime(limits: Limits) -> Runtime {
-    Runtime::new(&EngineOptions { limits }).unwrap()
+    // No roots: nothing here speaks TLS.
+    let network = Network::new(rustls::RootCertStore::empty()).unwrap();
+    Runtime::new(&EngineOptions { limits, network }).unwrap()
 }
 
 /// A component at `/`, number 0, whose `/excluded` path is not counted.
@@ -39,6 +42,8 @@ pub(crate) fn spec(id: &str, route: &str) -> ComponentSpec {
         route: route.to_string(),
         env: Vec::new(),
         uncounted: vec!["/excluded".to_string()],
+        egress: Vec::new(),
+        mounts: Vec::new(),
     }
 }
 

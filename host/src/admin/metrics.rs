@@ -76,11 +76,24 @@ fn guests(registry: &mut Registry, shown: &Shown) {
     let refused = Family::<Reason, Counter>::default();
     refused.get_or_create(&Reason { reason: "full" }).inc_by(stats.refused_full);
     refused.get_or_create(&Reason { reason: "stopped" }).inc_by(stats.refused_stopped);
+    refused.get_or_create(&Reason { reason: "trapping" }).inc_by(stats.refused_trapping);
     registry.register("requests_refused", "Requests answered with 503 and not delivered", refused);
     counter(registry, "guest_traps", "Guests that trapped or gave no response", stats.traps);
     counter(registry, "guest_timeouts", "Guests stopped because their time was up", stats.timeouts);
     counter(registry, "clients_gone", "Requests whose client went away", stats.clients_gone);
     counter(registry, "guest_lines_dropped", "Lines of guests over the log's rate limit", stats.guest_lines_dropped);
+    counter(registry, "egress_requests", "Outgoing requests of guests", stats.egress_requests);
+    let refused = Family::<Reason, Counter>::default();
+    let reasons = [
+        ("origin", stats.egress_refused_origin),
+        ("address", stats.egress_refused_address),
+        ("full", stats.egress_refused_full),
+        ("failed", stats.egress_failed),
+    ];
+    for (reason, count) in reasons {
+        refused.get_or_create(&Reason { reason }).inc_by(count);
+    }
+    registry.register("egress_unanswered", "Outgoing requests of guests that were refused or failed", refused);
     counter(registry, "components_compiled", "Components compiled; none before AWS agreed", stats.components_compiled);
     counter(registry, "instances_created", "Component instances created", stats.instances_created);
 }

@@ -53,6 +53,11 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
     if path.is_absolute() { Ok(path) } else { Err("is not an absolute path".into()) }
 }
 
+/// None for an empty text, which stands for a variable that is not set.
+pub(super) fn maybe_absolute_path(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() { Ok(None) } else { absolute_path(text).map(Some) }
+}
+
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "is not an address and port such as \"0.0.0.0:8080\"".into())
 }

@@ -14,6 +14,7 @@ fn nothing_set_is_a_whole_configuration() {
         args: [],
         listing: None,
         ledger: "/var/lib/tollgate",
+        mounts: None,
         listen: 0.0.0.0:8080,
         admin: 127.0.0.1:9080,
         start_budget: 600s,

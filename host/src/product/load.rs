@@ -8,6 +8,7 @@ use tollgate_runtime::engine::Runtime;
 use tollgate_runtime::meter;
 
 use super::manifest::{ComponentEntry, Manifest, Run};
+use super::mount::{Mounts, NotMounted};
 use crate::entitlement::Grant;
 use crate::exit::{Exit, Why};
 
@@ -42,11 +43,19 @@ pub enum NotLoaded {
         /// What the runtime says, with cause and next step.
         error: LoadError,
     },
+    /// A folder that it works on is not there.
+    #[error("component \"{id}\": {error}")]
+    NotMounted {
+        /// The component.
+        id: String,
+        /// What is wrong with the folder.
+        error: NotMounted,
+    },
 }
 
 impl Product {
     /// Reads and compiles the components of the granted listing. `variable` looks up the operator's variables; a
-    /// component sees those that the manifest names and the operator set.
+    /// component sees those that the manifest names and the operator set. `mounts` finds the folders it sees.
     ///
     /// # Errors
     /// [`NotLoaded`] for the first component that cannot run.
@@ -55,9 +64,10 @@ impl Product {
         runtime: &Runtime,
         manifest: &Manifest,
         variable: impl Fn(&str) -> Option<String>,
+        mounts: &Mounts,
     ) -> Result<Self, NotLoaded> {
         let mine = (0u32..).zip(&manifest.components).filter(|(_, entry)| entry.belongs_to(grant.listing()));
-        let components = mine.map(|(index, entry)| component(runtime, index, entry, &variable));
+        let components = mine.map(|(index, entry)| component(runtime, index, entry, &variable, mounts));
         Ok(Self { components: components.collect::<Result<_, _>>()? })
     }
 }
@@ -80,6 +90,8 @@ pub fn limits(manifest: &Manifest) -> tollgate_runtime::limits::Limits {
         request_timeout: Duration::from_secs(limits.request_timeout_s.into()),
         concurrency: limits.concurrency,
         body_mib: limits.body_mib,
+        egress_requests: limits.egress_requests,
+        egress_body_mib: limits.egress_body_mib,
     }
 }
 
@@ -88,16 +100,20 @@ fn component(
     index: u32,
     entry: &ComponentEntry,
     variable: impl Fn(&str) -> Option<String>,
+    mounts: &Mounts,
 ) -> Result<Component, NotLoaded> {
     let path = || entry.source.display().to_string();
     let bytes =
         read(&entry.source).map_err(|error| NotLoaded::Unreadable { id: entry.id.clone(), path: path(), error })?;
+    let not_mounted = |error| NotLoaded::NotMounted { id: entry.id.clone(), error };
     let spec = ComponentSpec {
         id: entry.id.clone(),
         index,
         route: entry.route.clone(),
         env: entry.env.iter().filter_map(|name| Some((name.clone(), variable(name)?))).collect(),
         uncounted: entry.exclude_paths.clone(),
+        egress: entry.egress.clone(),
+        mounts: entry.mounts.iter().map(|mount| mounts.find(mount)).collect::<Result<_, _>>().map_err(not_mounted)?,
     };
     let run = match entry.run {
         Run::Http => RuntimeRun::Http,
@@ -126,6 +142,7 @@ impl NotLoaded {
                 "the file is there, but not readable for the user of the host (65532 in the image)",
                 "make the file readable for everybody when the image is built",
             ),
+            Self::NotMounted { id, error } => return error.exit(id),
             Self::Refused { .. } => ("", "the vendor corrects the component and builds the image again"),
         };
         Exit::new(Why::Product, self.to_string(), cause, next)

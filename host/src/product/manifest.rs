@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use tollgate_runtime::egress::Origin;
 use tollgate_runtime::meter::{Pricing, Source};
 
 use crate::exit::{Exit, Why};
@@ -123,8 +124,23 @@ pub struct ComponentEntry {
     pub exclude_paths: Vec<String>,
     /// The only variables of the operator it sees.
     pub env: Vec<String>,
+    /// The only places it may send requests to.
+    pub egress: Vec<Origin>,
+    /// The only folders it sees.
+    pub mounts: Vec<MountEntry>,
     /// The listings it belongs to; empty: all.
     pub listings: Vec<String>,
+}
+
+/// `[[component.mount]]`: a folder of the operator that a component sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountEntry {
+    /// The folder, below the one that the operator gives with `TOLLGATE_MOUNTS`.
+    pub source: PathBuf,
+    /// Its absolute path in the guest.
+    pub target: String,
+    /// Whether the guest may write there.
+    pub write: bool,
 }
 
 /// How a component is run.

@@ -17,12 +17,16 @@ use super::Shared;
 use super::arriving::Arriving;
 use super::hold::{ResponseBody, hold};
 use super::refusal::Refusal;
+use crate::backoff::Trapped;
 use crate::clock;
 use crate::component::{Component, Pre};
 use crate::gauge::{Gauge, Gauged};
 use crate::guest::Guest;
 use crate::meter::{Counters, Measure};
 use crate::stats::{Stats, bump};
+
+/// Of a trap in the log.
+const TRAP_BYTES_MAX: usize = 8 << 10;
 
 type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
@@ -72,6 +76,11 @@ fn admit(shared: &Shared, request: &Request<Incoming>) -> Result<(Component, Own
         bump(&shared.stats.refused_full);
         return Err(Refusal::Full);
     };
+    // Last, so that who may try is also delivered.
+    if let Err(wait) = component.backoff.admit() {
+        bump(&shared.stats.refused_trapping);
+        return Err(Refusal::Trapping(wait.as_secs() + 1));
+    }
     Ok((component.clone(), permit))
 }
 
@@ -149,6 +158,7 @@ impl Delivery {
             Ended::NoPlace => bump(&stats.refused_full),
             Ended::Returned => {}
         }
+        self.judge(ended);
         // First the reason, then the store: closing the guest's end of the body is what others notice.
         let _ = self.ending.0.set(ended);
         drop(store);
@@ -180,6 +190,29 @@ impl Delivery {
         proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
     }
 
+    /// What the end of one request says about its component.
+    fn judge(&self, ended: Ended) {
+        let (backoff, component) = (&self.component.backoff, self.component.spec.id.as_str());
+        match ended {
+            Ended::Trapped => {
+                if let Trapped::Paused(long) = backoff.trapped() {
+                    let seconds = long.as_secs();
+                    tracing::error!(
+                        component,
+                        seconds,
+                        "this component only traps: its requests are refused for a while"
+                    );
+                }
+            }
+            Ended::Returned => {
+                if backoff.answered() {
+                    tracing::info!(component, "this component answers again");
+                }
+            }
+            Ended::TimedOut | Ended::NoPlace | Ended::ClientGone => backoff.undecided(),
+        }
+    }
+
     fn classify(&self, returned: wasmtime::Result<()>) -> Ended {
         let Err(error) = returned else { return Ended::Returned };
         if error.downcast_ref::<I32Exit>().is_some_and(|exit| exit.0 == 0) {
@@ -190,7 +223,10 @@ impl Delivery {
             tracing::warn!("component \"{component}\": no place in the pool of instances: {error:#}");
             return Ended::NoPlace;
         }
-        tracing::error!("component \"{component}\" trapped; this request fails, others go on: {error:?}");
+        // Names in the backtrace are the guest's own words: bounded, like all that it writes.
+        let mut detail = format!("{error:?}");
+        detail.truncate(detail.floor_char_boundary(TRAP_BYTES_MAX));
+        tracing::error!("component \"{component}\" trapped; this request fails, others go on: {detail}");
         Ended::Trapped
     }
 

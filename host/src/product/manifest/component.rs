@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
+use tollgate_runtime::egress::Origin;
 use tollgate_runtime::meter::Pricing;
 
 use super::listing::inside;
 use super::reader::{Found, Section};
-use super::{ComponentEntry, Listing, Run, unique};
+use super::{ComponentEntry, Listing, MountEntry, Run, unique};
 use crate::product::spelling;
 
 /// Variables that guests must not see: credentials, addresses of the platform, settings of the host.
-const PRIVATE_PREFIXES: [&str; 4] = ["AWS_", "ECS_", "TOLLGATE_", "KUBERNETES_"];
+const PRIVATE_PREFIXES: [&str; 7] = ["AWS_", "ECS_", "TOLLGATE_", "KUBERNETES_", "LD_", "SMITHY_", "SSL_"];
+/// Mounts of one component; a limit of ours.
+const MOUNTS_MAX: usize = 16;
+/// Origins of one component; a limit of ours.
+const ORIGINS_MAX: usize = 32;
 
 /// A component and where its parts stand.
 pub(super) struct Read {
@@ -38,8 +43,13 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<Read> {
     let exclude_paths = section.texts("exclude_paths");
     let exclude_paths: Vec<_> = exclude_paths.iter().map(|path| path_form(section, path, "exclude_paths")).collect();
     let env: Vec<_> = section.texts("env").iter().map(|name| variable(section, name)).collect();
+    let mounts = section.tables("mount", MOUNTS_MAX, |mount| read_mount(&mount));
     let listings = section.texts("listings");
-    refuse_egress(section);
+    let egress: Vec<_> = section.texts("egress").iter().map(|text| origin(section, text)).collect();
+    if egress.len() > ORIGINS_MAX {
+        let what = format!("egress has {} origins; at most {ORIGINS_MAX} are possible", egress.len());
+        section.mistake_at(section.at_of("egress"), what, "remove some");
+    }
     section.finish();
     let id = id?;
     Some(Read {
@@ -54,9 +64,28 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<Read> {
             route: route?,
             exclude_paths: super::all(exclude_paths)?,
             env: super::all(env)?,
+            egress: super::all(egress)?,
+            mounts: super::all(mounts)?,
             listings: listings.into_iter().map(|listing| listing.value).collect(),
         },
     })
+}
+
+fn read_mount(section: &Section<'_>) -> Option<MountEntry> {
+    let next = "name a folder below the operator's TOLLGATE_MOUNTS, without ..";
+    let source = section.required_text("source", next).and_then(|source| {
+        // Joined to nothing: the operator says later where it lies.
+        let path = inside(Path::new(""), &source.value);
+        if path.is_none() {
+            section.mistake_at(source.at, format!("mount source {:?} leads out of its root", source.value), next);
+        }
+        path
+    });
+    let target = section.required_text("target", "say where the guest finds it, such as \"/data\"");
+    let target = target.and_then(|target| path_form(section, &target, "mount target"));
+    let write = section.boolean("write", false);
+    section.finish();
+    Some(MountEntry { source: source?, target: target?, write: write? })
 }
 
 fn run(section: &Section<'_>) -> Option<Run> {
@@ -117,11 +146,25 @@ fn variable(section: &Section<'_>, name: &Found<String>) -> Option<String> {
     Some(name.value.clone())
 }
 
-fn refuse_egress(section: &Section<'_>) {
-    if let Some(first) = section.texts("egress").first() {
-        let what = "egress is not supported by this version of the host: every outgoing request is denied";
-        section.mistake_at(first.at, what, "remove it");
+/// Origins that answer to the host's own credentials or decide about entitlement. No guest holds credentials, so this
+/// only keeps a mistake of the vendor from looking like an attack.
+const HOSTS_OWN: [&str; 3] = ["metering.marketplace.", "metering-marketplace.", "sts."];
+
+fn origin(section: &Section<'_>, text: &Found<String>) -> Option<Origin> {
+    let origin = match Origin::parse(&text.value) {
+        Ok(origin) => origin,
+        Err(error) => {
+            let what = format!("egress {:?}: {error}", text.value);
+            section.mistake_at(text.at, what, "write an origin such as \"https://api.example.com\"");
+            return None;
+        }
+    };
+    if origin.host().contains(".amazonaws.") && HOSTS_OWN.iter().any(|own| origin.host().starts_with(own)) {
+        let what = format!("egress {:?}: the host alone speaks to this service", text.value);
+        section.mistake_at(text.at, what, "remove it; guests count by the contract, and hold no credentials");
+        return None;
     }
+    Some(origin)
 }
 
 /// Checks the components against each other and against the listings.

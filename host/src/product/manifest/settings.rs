@@ -13,11 +13,22 @@ pub struct Limits {
     pub concurrency: u32,
     /// The longest request body, in MiB.
     pub body_mib: u32,
+    /// Outgoing requests of one component at the same time; more are refused.
+    pub egress_requests: u32,
+    /// The longest body of an outgoing request and of its answer, in MiB.
+    pub egress_body_mib: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_mib: 256, request_timeout_s: 60, concurrency: 200, body_mib: 16 }
+        Self {
+            memory_mib: 256,
+            request_timeout_s: 60,
+            concurrency: 200,
+            body_mib: 16,
+            egress_requests: 64,
+            egress_body_mib: 64,
+        }
     }
 }
 
@@ -46,12 +57,16 @@ pub(super) fn limits(section: &Section<'_>) -> Option<Limits> {
     let request_timeout_s = section.number_or("request_timeout_s", default.request_timeout_s, 1, 3600);
     let concurrency = section.number_or("concurrency", default.concurrency, 1, 10_000);
     let body_mib = section.number_or("body_mib", default.body_mib, 1, 1024);
+    let egress_requests = section.number_or("egress_requests", default.egress_requests, 1, 1024);
+    let egress_body_mib = section.number_or("egress_body_mib", default.egress_body_mib, 1, 1024);
     section.finish();
     Some(Limits {
         memory_mib: memory_mib?,
         request_timeout_s: request_timeout_s?,
         concurrency: concurrency?,
         body_mib: body_mib?,
+        egress_requests: egress_requests?,
+        egress_body_mib: egress_body_mib?,
     })
 }
 

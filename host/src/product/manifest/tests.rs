@@ -26,6 +26,7 @@ id = "api"
 source = "api.wasm"
 run = "http"
 env = ["LOG_LEVEL"]
+egress = ["https://api.example.com"]
 exclude_paths = ["/healthz"]
 "#;
 
@@ -58,6 +59,7 @@ fn a_good_manifest_becomes_a_product() {
     assert_eq!(manifest.dimensions[1].max_per_hour, Some(5000));
     assert_eq!(manifest.components[0].source, Path::new("/product/api.wasm"));
     assert_eq!(manifest.components[0].route, "/");
+    assert_eq!(manifest.components[0].egress, [Origin::parse("https://api.example.com").unwrap()]);
     assert_eq!(manifest.limits, Limits::default());
     assert_eq!(manifest.metering.stop_after_s, 14_400);
 }
@@ -208,6 +210,27 @@ fn guests_see_no_credentials() {
 }
 
 #[test]
+fn an_egress_origin_is_exact_and_of_the_internet() {
+    let egress = |origins: &str| changed("\"https://api.example.com\"", origins);
+    let bad = r#""https://api.example.com/v1", "https://*.example.com", "http://169.254.170.2", "https://metering.marketplace.us-east-1.amazonaws.com""#;
+    insta::assert_snapshot!(egress(bad), @r#"
+    product.toml:26:11: egress "https://api.example.com/v1": it is more than a scheme, a host and a port: write it without path, query, user name and trailing slash
+      next: write an origin such as "https://api.example.com"
+    product.toml:26:41: egress "https://*.example.com": wildcards are not supported: name each host
+      next: write an origin such as "https://api.example.com"
+    product.toml:26:66: egress "http://169.254.170.2": it is metadata or credentials of the platform, which guests never reach
+      next: write an origin such as "https://api.example.com"
+    product.toml:26:90: egress "https://metering.marketplace.us-east-1.amazonaws.com": the host alone speaks to this service
+      next: remove it; guests count by the contract, and hold no credentials
+    "#);
+    let many: Vec<String> = (0..33).map(|n| format!("\"https://a{n}.example\"")).collect();
+    insta::assert_snapshot!(egress(&many.join(", ")), @r"
+    product.toml:26:10: egress has 33 origins; at most 32 are possible
+      next: remove some
+    ");
+}
+
+#[test]
 fn routes_are_plain_paths_and_unique() {
     insta::assert_snapshot!(changed("run = \"http\"", "run = \"http\"\nroute = \"/a/../b\""), @r#"
     product.toml:25:9: route "/a/../b" is not a plain path such as "/" or "/images"
@@ -215,12 +238,12 @@ fn routes_are_plain_paths_and_unique() {
     "#);
     let second = "\n[[component]]\nid = \"two\"\nsource = \"b.wasm\"\nrun = \"http\"\n";
     insta::assert_snapshot!(mistakes(&(GOOD.to_owned() + second)), @r#"
-    product.toml:28:1: route "/" is served twice under listing "paid"
+    product.toml:29:1: route "/" is served twice under listing "paid"
       next: give each component a route of its own
     "#);
     let command = "\n[[component]]\nid = \"two\"\nsource = \"b.wasm\"\nrun = \"command\"\n";
     insta::assert_snapshot!(mistakes(&(GOOD.to_owned() + command)), @r#"
-    product.toml:28:1: command "two" is not the only component of listing "paid"
+    product.toml:29:1: command "two" is not the only component of listing "paid"
       next: run one command, or only http components
     "#);
 }
@@ -243,15 +266,15 @@ fn tags_are_few_legal_and_counted_by_guests() {
 fn metering_stops_neither_too_early_nor_too_late() {
     let with = |line: &str| mistakes(&format!("{GOOD}\n[metering]\n{line}\n"));
     insta::assert_snapshot!(with("stop_after_s = 3600"), @r"
-    product.toml:29:16: stop_after_s is 3600, not a number from 7200 to 14400
+    product.toml:30:16: stop_after_s is 3600, not a number from 7200 to 14400
       next: choose a number within the bounds
     ");
     insta::assert_snapshot!(with("warn_after_s = 9000\nstop_after_s = 7200"), @r"
-    product.toml:29:16: warn_after_s is 9000, later than stop_after_s, 7200
+    product.toml:30:16: warn_after_s is 9000, later than stop_after_s, 7200
       next: warn before new work is refused
     ");
     insta::assert_snapshot!(with("stop_after = 7200"), @r#"
-    product.toml:29:1: [metering] has no key "stop_after" (did you mean "stop_after_s"?)
+    product.toml:30:1: [metering] has no key "stop_after" (did you mean "stop_after_s"?)
       next: remove it, or use one of: warn_after_s, stop_after_s, final_send_s, zero_records
     "#);
 }
@@ -274,7 +297,7 @@ fn a_paid_component_is_not_given_away() {
 fn there_are_at_most_24_dimensions() {
     let many: String = (0..23).map(|n| format!("[[dimension]]\nkey = \"d{n}\"\nfrom = \"guest\"\n")).collect();
     insta::assert_snapshot!(mistakes(&(GOOD.to_owned() + &many)), @r"
-    product.toml:93:1: this is dimension number 25; at most 24 are possible
+    product.toml:94:1: this is dimension number 25; at most 24 are possible
       next: remove some
     ");
 }
