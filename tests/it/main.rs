@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
 mod support;
+mod walls;
 
 mod admin;
 mod compat;
@@ -19,6 +20,7 @@ mod torture;
 mod fuzz;
 
 mod bad_input;
+mod hostile;
 mod limits;
 mod production;
 
@@ -26,3 +28,4 @@ mod cli;
 mod demo;
 
 mod architecture;
+mod threats;

@@ -186,7 +186,7 @@ pub(crate) async fn example(name: &str) -> Product {
 pub(crate) async fn guest(component: &str) -> PathBuf {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let sources = ["meter_http.wasm", "meter-command.wasm"].map(|file| place.join(file));
+    let sources = ["hostile.wasm", "meter_http.wasm", "meter-command.wasm"].map(|file| place.join(file));
     BUILT.get_or_init(async || build::components(&root().join("tests/guests"), &sources).await.unwrap()).await;
     place.join(component)
 }
