@@ -107,8 +107,9 @@ impl Calls {
         if call.verdict == "accepted" {
             self.taken.insert(token.to_owned());
         }
-        let age_s = (call.at_ms / 1_000).saturating_sub(call.request["Timestamp"].as_u64().unwrap_or(0));
-        if age_s > 6 * 3_600 {
+        let age_s = (call.at_ms / 1_000).saturating_sub(call.request["Timestamp"].as_u64().unwrap());
+        // In whole seconds: six hours and a fraction, which AWS refuses, are six hours here.
+        if age_s >= 6 * 3_600 {
             self.too_late.insert(token.to_owned());
         }
     }
