@@ -30,7 +30,7 @@ impl World {
         if self.failure.is_some() {
             return Err(Gone);
         }
-        self.repair_between(p, &taken)?;
+        self.repair_between(p, &mut taken)?;
         for o in taken {
             let whole = self.adopt_one(p, o)?;
             if whole {
@@ -57,17 +57,21 @@ impl World {
         }
     }
 
-    /// Hand-overs between two others that were cut off when the one that adopted ended.
-    fn repair_between(&mut self, p: usize, taken: &[usize]) -> Alive {
+    /// Hand-overs between two others that were cut off when the one that adopted ended. One whose disk failed is let go.
+    fn repair_between(&mut self, p: usize, taken: &mut Vec<usize>) -> Alive {
         let now = self.trusted(p);
-        for &to in taken {
-            for &from in taken.iter().filter(|&&from| from != to) {
+        for to in taken.clone() {
+            for from in taken.clone().into_iter().filter(|&from| from != to) {
                 let (Some(adopter), Some(old)) = (self.open(to), self.open(from)) else { continue };
                 let repaired = adopter.repair_from(old, now, &self.pods[p].policy);
                 if !repaired.is_empty() {
                     self.report.feature(Feature::RepairedBetweenOthers);
                 }
-                self.commit(p, to, Vec::new(), repaired, &[])?;
+                if !self.commit(p, to, Vec::new(), repaired, &[])? {
+                    taken.retain(|&other| other != to);
+                    self.release(to, false);
+                    break;
+                }
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What a process finds on disk, and what must be true of every ledger at the end.
 
-use tollgate_metering::{Balance, Ledger, Life, Slot, SlotId};
+use tollgate_metering::{Balance, HOUR_S, Ledger, Life, QUANTITY_MAX, Slot, SlotId};
 
 use crate::faults::Fault;
 use crate::oracle::Account;
@@ -94,9 +94,17 @@ impl World {
         }
         let units = slot.open.total() + slot.requested();
         let lives = self.lives(f);
-        if id.hour.end().max(slot.attempts.retry_at) > self.now {
-            // The hour of a ledger never goes back, so one that was taken from a clock that was ahead is waited for, and so is
-            // the instant of the next try.
+        let beyond =
+            self.shape.carry && slot.carried_in >= u64::from(QUANTITY_MAX) && id.hour.start() <= self.now + HOUR_S;
+        if slot.life == Life::Open && beyond && id.hour.end() > self.now {
+            self.lost(loss::DRAINS, units);
+            return Ok(());
+        }
+        // The hour of a ledger never goes back, so one that was taken from a clock that was ahead is waited for, and so is the
+        // instant of the next try. If its task is gone by then, the window of six hours has to pass as well.
+        let later = id.hour.end().max(slot.attempts.retry_at) > self.now;
+        let left = !lives && id.hour.start() >= crate::shape::BEGIN + self.shape.quiet_s;
+        if later || left {
             let believed = u64::from(id.hour.0) <= self.believed(f);
             self.lost(loss::AHEAD, units);
             return if believed { Ok(()) } else { Err(format!("{id:?} has not begun, and no clock ever said so")) };

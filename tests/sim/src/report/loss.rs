@@ -29,6 +29,7 @@ losses! {
     REMAINDER = "remainder below a billed unit, at the end",
     COUNTED = "counted under a listing that sends nothing",
     AHEAD = "waits for an hour that a clock ahead of the world began",
+    DRAINS = "over the largest quantity, still moving from hour to hour at the end",
     LEFT_OTHER_LISTING = "left by a task that is gone, under another listing",
 }
 
