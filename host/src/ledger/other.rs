@@ -14,6 +14,8 @@ pub struct Other {
     pub ledger: Ledger,
     store: Sqlite,
     folder: Folder,
+    /// What a write said that failed. Nobody knows what of it is on disk, so nothing is written after it.
+    failed: Option<String>,
 }
 
 impl Other {
@@ -71,7 +73,7 @@ impl Other {
         reserve::make_room(folder.path()).map_err(|error| not_writable(folder.path(), &error))?;
         // A ledger is there, so a file without one has lost it.
         let store = Sqlite::open(&folder.database(), true)?.watched(folder.witness()?);
-        Ok(Self { ledger: Ledger::new(), store, folder })
+        Ok(Self { ledger: Ledger::new(), store, folder, failed: None })
     }
 
     fn loaded(mut self) -> Result<Self, OpenError> {
@@ -104,12 +106,17 @@ impl Other {
     /// Makes records durable, then folds them in.
     ///
     /// # Errors
-    /// They do not fit, or cannot be written: this ledger is then left to the next start.
+    /// They do not fit, or cannot be written, now or before: this ledger is then left to the next start.
     pub fn write(&mut self, records: Vec<Record>) -> Result<(), String> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
         super::admit(&self.ledger, &records)?;
         if !records.is_empty() {
             reserve::make_room(self.folder.path()).map_err(|error| error.to_string())?;
-            self.store.commit(&Batch { used: Vec::new(), records: records.clone() })?;
+            let written = self.store.commit(&Batch { used: Vec::new(), records: records.clone() });
+            self.failed = written.err();
+            self.failed.clone().map_or(Ok(()), Err)?;
         }
         records.iter().for_each(|record| self.ledger.apply(record));
         Ok(())
