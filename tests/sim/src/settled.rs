@@ -120,8 +120,10 @@ impl World {
     fn believed(&self, f: usize) -> u64 {
         let family = self.folders[f].family;
         let same = self.folders.iter().filter(|folder| folder.family == family);
-        // Usage of a sealed hour goes to the next.
-        same.map(|folder| folder.believed).max().unwrap_or(0) + 1
+        let newest = same.map(|folder| folder.believed).max().unwrap_or(0);
+        // Usage of a sealed hour goes to the next, and so does what comes back to a ledger that handed that hour over.
+        let adopted = self.seen.adopted.keys().filter(|name| self.folders[name.0].family == family);
+        newest + 1 + adopted.count() as u64
     }
 
     /// What AWS bills of volumes without copies and losses is what their ledgers say, to the unit.
