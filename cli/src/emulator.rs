@@ -1,6 +1,7 @@
 //! `tollgate emulator`: the metering service on localhost, for any client.
 
 use serde_json::json;
+use tollgate_emulator::Options;
 
 use crate::arguments::Emulator;
 use crate::interrupt;
@@ -16,7 +17,7 @@ use crate::words;
 pub async fn run(arguments: Emulator) -> Result<()> {
     let stop = interrupt::wish()?;
     let products = arguments.products.iter().map(|folder| Product::read(folder)).collect::<Result<Vec<_>>>()?;
-    let service = Service::start(arguments.listen).await?;
+    let service = Service::with(arguments.listen, Options::default()).await?;
     for product in &products {
         product.announce(&service.control).await?;
         for listing in &product.manifest.listings {

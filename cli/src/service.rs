@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tollgate_emulator::{Emulator, Options};
+use tollgate_emulator::{Emulator, Options, WireClock};
 
 use crate::control::Control;
 use crate::trouble::{Result, Trouble, reasons};
@@ -21,12 +21,20 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts an emulator on `address`; port 0 takes a free one.
+    /// Starts an emulator on `address`; port 0 takes a free one. Its clients live by its clock, as lab hosts do.
     ///
     /// # Errors
     /// The address cannot be listened on.
     pub async fn start(address: SocketAddr) -> Result<Self> {
-        let emulator = Emulator::bind(address, Options::default()).map_err(|error| {
+        Self::with(address, Options { wire_clock: WireClock::Emulator, ..Options::default() }).await
+    }
+
+    /// Starts an emulator that behaves as `options` say.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn with(address: SocketAddr, options: Options) -> Result<Self> {
+        let emulator = Emulator::bind(address, options).map_err(|error| {
             Trouble::new(
                 format!("the emulator cannot listen on {address}: {}", reasons(&error)),
                 "another program, perhaps another emulator, has the port",

@@ -1,12 +1,24 @@
 //! Allocations: how a record's quantity is split over sets of tags, and what makes a split invalid.
 
-use crate::options::TagCharset;
+use crate::{
+    meter_usage::Usage,
+    options::TagCharset,
+    quantity::{Form, Quantity},
+};
 
 /// A part of a record's quantity and the tags it belongs to; no tags is the untagged rest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Allocation {
     pub(crate) tags: Vec<(String, String)>,
-    pub(crate) quantity: u32,
+    pub(crate) quantity: Quantity,
+}
+
+/// An allocation as it was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Split {
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) quantity: Quantity,
+    pub(crate) form: Form,
 }
 
 /// Why allocations are refused.
@@ -20,24 +32,40 @@ pub(crate) enum AllocationRefusal {
     Usage(String),
 }
 
-/// Checks the allocations of a record over `quantity` and puts them in canonical order, so that equal splits compare
+/// Checks the allocations of a record over `usage` and puts them in canonical order, so that equal splits compare
 /// equal. Limits: the service model; "5 tags across the list" is the seller guide's.
 pub(crate) fn check(
-    mut allocations: Vec<Allocation>,
-    quantity: u32,
+    splits: Vec<Split>,
+    usage: &Usage,
     charset: TagCharset,
 ) -> Result<Vec<Allocation>, AllocationRefusal> {
-    if allocations.is_empty() || allocations.len() > ALLOCATIONS_MAX {
-        let count = allocations.len();
-        return Err(AllocationRefusal::Usage(format!(
-            "{count} usage allocations: 1 to {ALLOCATIONS_MAX} are allowed."
-        )));
+    if let Some(other) = splits.iter().map(|split| split.form).find(|form| usage.form.is_some_and(|own| own != *form)) {
+        let message = match other {
+            Form::Decimal => "The usage allocations are decimals, the usage quantity is a whole number.",
+            Form::Whole => "The usage allocations are whole numbers, the usage quantity is a decimal.",
+        };
+        return Err(AllocationRefusal::Usage(message.to_owned()));
     }
-    for allocation in &mut allocations {
-        allocation.tags.sort();
-        check_tags(&allocation.tags, charset)?;
+    let mut allocations = Vec::with_capacity(splits.len());
+    for Split { mut tags, quantity, .. } in splits {
+        tags.sort();
+        check_tags(&tags, charset)?;
+        allocations.push(Allocation { tags, quantity });
     }
     allocations.sort();
+    check_keys(&allocations)?;
+    if allocations.windows(2).any(|pair| pair[0].tags == pair[1].tags) {
+        return Err(AllocationRefusal::Usage("Two usage allocations have the same set of tags.".to_owned()));
+    }
+    let (sum, quantity) = (allocations.iter().map(|allocation| allocation.quantity).sum::<Quantity>(), usage.quantity);
+    if sum != quantity {
+        let message = format!("The usage allocations add up to {sum}, the usage quantity is {quantity}.");
+        return Err(AllocationRefusal::Usage(message));
+    }
+    Ok(allocations)
+}
+
+fn check_keys(allocations: &[Allocation]) -> Result<(), AllocationRefusal> {
     let mut keys: Vec<&str> = allocations.iter().flat_map(|a| a.tags.iter().map(|(key, _)| key.as_str())).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -47,15 +75,7 @@ pub(crate) fn check(
             "{count} tag keys across all allocations: at most {TAG_KEYS_MAX}."
         )));
     }
-    if allocations.windows(2).any(|pair| pair[0].tags == pair[1].tags) {
-        return Err(AllocationRefusal::Usage("Two usage allocations have the same set of tags.".to_owned()));
-    }
-    let sum: u64 = allocations.iter().map(|allocation| u64::from(allocation.quantity)).sum();
-    if sum != u64::from(quantity) {
-        let message = format!("The usage allocations add up to {sum}, the usage quantity is {quantity}.");
-        return Err(AllocationRefusal::Usage(message));
-    }
-    Ok(allocations)
+    Ok(())
 }
 
 /// Checks one set of tags, sorted by key.
@@ -85,7 +105,6 @@ fn is_allowed(c: char, charset: TagCharset) -> bool {
     listed || (charset == TagCharset::Model && (' '..='=').contains(&c))
 }
 
-const ALLOCATIONS_MAX: usize = 2_500;
 const TAGS_MAX: usize = 5;
 const TAG_KEYS_MAX: usize = 5;
 const TAG_KEY_MAX: usize = 100;
@@ -104,19 +123,26 @@ mod tests {
 
     fn answer(line: &str) -> String {
         let (quantity, list) = line.split_once(':').unwrap();
-        let allocations = list.split('|').map(str::trim).filter(|part| !part.is_empty()).map(allocation).collect();
-        match check(allocations, quantity.parse().unwrap(), TagCharset::Model) {
+        let splits = list.split('|').map(str::trim).map(split).collect();
+        match check(splits, &usage(quantity), TagCharset::Model) {
             Ok(_) => "ok".to_owned(),
             Err(AllocationRefusal::Tag(message)) => format!("InvalidTag: {message}"),
             Err(AllocationRefusal::Usage(message)) => format!("InvalidUsageAllocations: {message}"),
         }
     }
 
-    fn allocation(part: &str) -> Allocation {
+    fn split(part: &str) -> Split {
         let (units, tags) = part.split_once(' ').unwrap_or((part, ""));
         let tags = tags.split(',').filter_map(|tag| tag.split_once('='));
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        Allocation { tags, quantity: units.parse().unwrap() }
+        let Usage { quantity, form } = usage(units);
+        Split { tags, quantity, form: form.unwrap() }
+    }
+
+    /// A number with a point is a decimal on the wire.
+    fn usage(text: &str) -> Usage {
+        let form = if text.contains('.') { Form::Decimal } else { Form::Whole };
+        Usage { quantity: Quantity::parse(text).unwrap(), form: Some(form) }
     }
 
     #[test]
@@ -130,7 +156,9 @@ mod tests {
              5: 2 | 3
              0: 0 team=a
              4294967294: 4294967294
-             1:"
+             1.5: 1.0 | 0.500000 team=a
+             1.5: 1 | 0.5 team=a
+             2: 1.0 | 1.0 team=a"
         ), @"
         5: 5 -> ok
         5: 2 team=a | 3 -> ok
@@ -140,7 +168,9 @@ mod tests {
         5: 2 | 3 -> InvalidUsageAllocations: Two usage allocations have the same set of tags.
         0: 0 team=a -> ok
         4294967294: 4294967294 -> ok
-        1: -> InvalidUsageAllocations: 0 usage allocations: 1 to 2500 are allowed.
+        1.5: 1.0 | 0.500000 team=a -> ok
+        1.5: 1 | 0.5 team=a -> InvalidUsageAllocations: The usage allocations are whole numbers, the usage quantity is a decimal.
+        2: 1.0 | 1.0 team=a -> InvalidUsageAllocations: The usage allocations are decimals, the usage quantity is a whole number.
         ");
     }
 
@@ -171,9 +201,12 @@ mod tests {
 
     #[test]
     fn the_prose_allows_fewer_characters_than_the_model() {
-        let split = |value: &str| vec![Allocation { tags: vec![("k".to_owned(), value.to_owned())], quantity: 1 }];
-        assert!(check(split("50%"), 1, TagCharset::Model).is_ok());
-        assert!(check(split("50%"), 1, TagCharset::Prose).is_err());
-        assert!(check(split("a+b -=._:/@"), 1, TagCharset::Prose).is_ok());
+        let answer = |value: &str, charset| {
+            let tags = vec![("k".to_owned(), value.to_owned())];
+            check(vec![Split { tags, ..split("1") }], &usage("1"), charset).is_ok()
+        };
+        assert!(answer("50%", TagCharset::Model));
+        assert!(!answer("50%", TagCharset::Prose));
+        assert!(answer("a+b -=._:/@", TagCharset::Prose));
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     bill::{customer_of, hour_text},
     ledger::Ledger,
+    quantity::Quantity,
 };
 
 /// A count of things and what it must be.
@@ -71,7 +72,7 @@ const WORDS: &[(&str, Field, &[What])] = &[
 pub(crate) struct Finding {
     pub(crate) holds: bool,
     /// How many there are.
-    pub(crate) found: u64,
+    pub(crate) found: Quantity,
     /// What is there instead, some of it; empty when the assertion holds.
     pub(crate) near: Vec<String>,
 }
@@ -117,12 +118,13 @@ impl Assertion {
         let (matching, others): (Vec<_>, Vec<_>) = things.into_iter().partition(|thing| self.matches(thing));
         let found = match self.what {
             What::Units => matching.iter().map(|thing| thing.units).sum(),
-            _ => u64::try_from(matching.len()).unwrap_or(u64::MAX),
+            _ => Quantity::units(u64::try_from(matching.len()).unwrap_or(u64::MAX)),
         };
+        let wanted = Quantity::units(self.count);
         let holds = match self.bound {
-            Bound::AtLeast => found >= self.count,
-            Bound::AtMost => found <= self.count,
-            Bound::Exactly => found == self.count,
+            Bound::AtLeast => found >= wanted,
+            Bound::AtMost => found <= wanted,
+            Bound::Exactly => found == wanted,
         };
         let shown = if matching.is_empty() { others } else { matching };
         let near = shown.iter().rev().take(if holds { 0 } else { NEAR_MAX }).map(Thing::line).collect();
@@ -138,7 +140,7 @@ impl Assertion {
 #[derive(Debug)]
 struct Thing {
     fields: Vec<(Field, String)>,
-    units: u64,
+    units: Quantity,
 }
 
 impl Thing {
@@ -155,7 +157,7 @@ impl Thing {
             (Field::Resource, Some(resource)),
         ];
         let fields = texts.into_iter().filter_map(|(field, text)| Some((field, text?.to_owned()))).collect();
-        Self { fields, units: 0 }
+        Self { fields, units: Quantity::default() }
     }
 
     fn get(&self, field: Field) -> Option<&String> {
@@ -176,10 +178,10 @@ fn records(ledger: &Ledger) -> Vec<Thing> {
             (Field::Dimension, key.dimension.clone()),
             (Field::Hour, hour_text(key.hour)),
             (Field::Product, key.product_code.clone()),
-            (Field::Customer, customer_of(&key.resource).to_owned()),
-            (Field::Resource, key.resource.clone()),
+            (Field::Customer, key.source.customer().to_owned()),
+            (Field::Resource, key.source.resource().to_owned()),
         ],
-        units: u64::from(record.quantity),
+        units: record.quantity,
     };
     ledger.records().map(thing).collect()
 }
@@ -191,7 +193,7 @@ fn tasks(ledger: &Ledger) -> Vec<Thing> {
             (Field::Customer, customer_of(&registration.resource).to_owned()),
             (Field::Resource, registration.resource.clone()),
         ],
-        units: 0,
+        units: Quantity::default(),
     };
     ledger.registrations().iter().map(thing).collect()
 }

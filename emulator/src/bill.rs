@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     ledger::{Ledger, Record, Registration},
     options::BilledFrom,
+    quantity::Quantity,
 };
 
 /// The bill at one moment.
@@ -31,7 +32,7 @@ pub(crate) struct UsageLine {
     pub(crate) hour: String,
     /// Empty: usage that is allocated to nothing.
     pub(crate) tags: Vec<(String, String)>,
-    pub(crate) quantity: u64,
+    pub(crate) quantity: Quantity,
 }
 
 /// One task or pod that AWS meters by itself.
@@ -96,9 +97,9 @@ fn usage(ledger: &Ledger) -> Vec<UsageLine> {
     let mut lines = BTreeMap::new();
     for (key, record) in ledger.records() {
         for (tags, quantity) in parts(record) {
-            let customer = customer_of(&key.resource).to_owned();
+            let customer = key.source.customer().to_owned();
             let line = (key.product_code.clone(), customer, key.dimension.clone(), key.hour, tags);
-            *lines.entry(line).or_insert(0_u64) += u64::from(quantity);
+            *lines.entry(line).or_insert_with(Quantity::default) += quantity;
         }
     }
     let line = |((product_code, customer, dimension, hour, tags), quantity)| UsageLine {
@@ -113,7 +114,7 @@ fn usage(ledger: &Ledger) -> Vec<UsageLine> {
 }
 
 /// The parts a record is billed in: its allocations, or all of it untagged.
-pub(crate) fn parts(record: &Record) -> Vec<(Vec<(String, String)>, u32)> {
+pub(crate) fn parts(record: &Record) -> Vec<(Vec<(String, String)>, Quantity)> {
     if record.allocations.is_empty() {
         return vec![(Vec::new(), record.quantity)];
     }

@@ -1,6 +1,7 @@
 //! The control API under `/_tollgate/`: whoever tests a client moves the clock, starts tasks, switches subscriptions,
 //! plans faults and reads the truth. JSON in and out; mistakes are 400 with `{"error": "..."}`.
 
+mod agreements;
 mod bill;
 mod calls;
 mod clock;
@@ -15,7 +16,7 @@ use axum::{
     Json, Router,
     extract::{FromRequestParts, rejection::QueryRejection},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use http::{StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -31,18 +32,21 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
 /// Every path and what answers it; `openapi.json` describes the same.
 fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     vec![
+        ("/_tollgate/agreements", get(agreements::list).post(agreements::agree)),
         ("/_tollgate/assertions", post(bill::check)),
         ("/_tollgate/bill", get(bill::bill)),
         ("/_tollgate/calls", get(calls::calls)),
         ("/_tollgate/clock", get(clock::clock).post(clock::turn)),
-        ("/_tollgate/faults", post(faults::plan).delete(faults::clear)),
+        ("/_tollgate/faults", get(faults::list).post(faults::plan).delete(faults::clear)),
+        ("/_tollgate/faults/{id}", delete(faults::remove)),
         ("/_tollgate/invoices", get(bill::invoices)),
         ("/_tollgate/keys/{product_code}", get(products::keys)),
         ("/_tollgate/products", get(products::list)),
         ("/_tollgate/products/{product_code}", put(products::put)),
+        ("/_tollgate/registration-tokens", post(agreements::registration_token)),
         ("/_tollgate/subscriptions/{product_code}", put(subscriptions::put)),
         ("/_tollgate/tasks", post(tasks::start)),
-        ("/_tollgate/tasks/{id}", axum::routing::delete(tasks::end)),
+        ("/_tollgate/tasks/{id}", delete(tasks::end)),
         ("/_tollgate/truth", get(bill::truth)),
     ]
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{bill::Bill, money::Dollars, product::Product};
+use crate::{bill::Bill, money::Dollars, product::Product, quantity::Quantity};
 
 /// What one customer pays for one month.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ pub(crate) struct InvoiceLine {
     /// Absent: the hours of tasks and pods.
     pub(crate) dimension: Option<String>,
     /// Units, or seconds.
-    pub(crate) quantity: u64,
+    pub(crate) quantity: Quantity,
     pub(crate) unit: Unit,
     /// For one unit, or one hour. Absent: the product file gives none.
     pub(crate) price: Option<Dollars>,
@@ -42,12 +42,12 @@ pub(crate) enum Unit {
 }
 
 /// Customer and month, then product and dimension.
-type Sums = BTreeMap<(String, String), BTreeMap<(String, Option<String>), u64>>;
+type Sums = BTreeMap<(String, String), BTreeMap<(String, Option<String>), Quantity>>;
 
 /// Prices a bill.
 pub(crate) fn invoices(bill: &Bill, products: &BTreeMap<String, Product>) -> Vec<Invoice> {
     let mut sums = Sums::new();
-    let mut add = |customer: &str, hour: &str, product_code: &str, dimension: Option<&str>, quantity: u64| {
+    let mut add = |customer: &str, hour: &str, product_code: &str, dimension: Option<&str>, quantity: Quantity| {
         let invoice = sums.entry((customer.to_owned(), hour.chars().take(MONTH_CHARS).collect())).or_default();
         *invoice.entry((product_code.to_owned(), dimension.map(str::to_owned))).or_default() += quantity;
     };
@@ -55,9 +55,9 @@ pub(crate) fn invoices(bill: &Bill, products: &BTreeMap<String, Product>) -> Vec
         add(&line.customer, &line.hour, &line.product_code, Some(&line.dimension), line.quantity);
     }
     for line in &bill.task_hours {
-        add(&line.customer, &line.hour, &line.product_code, None, line.seconds);
+        add(&line.customer, &line.hour, &line.product_code, None, Quantity::units(line.seconds));
     }
-    let priced = |((product_code, dimension), quantity): ((String, Option<String>), u64)| {
+    let priced = |((product_code, dimension), quantity): ((String, Option<String>), Quantity)| {
         line(products.get(&product_code), product_code, dimension, quantity)
     };
     let invoice = |((customer, month), sums): ((String, String), BTreeMap<_, _>)| {
@@ -68,13 +68,13 @@ pub(crate) fn invoices(bill: &Bill, products: &BTreeMap<String, Product>) -> Vec
     sums.into_iter().map(invoice).collect()
 }
 
-fn line(product: Option<&Product>, product_code: String, dimension: Option<String>, quantity: u64) -> InvoiceLine {
+fn line(product: Option<&Product>, product_code: String, dimension: Option<String>, quantity: Quantity) -> InvoiceLine {
     let (unit, whole) = if dimension.is_some() { (Unit::Units, 1) } else { (Unit::Seconds, SECONDS_PER_HOUR) };
     let price = product.and_then(|product| match &dimension {
         Some(dimension) => product.price(dimension),
         None => product.price_per_hour(),
     });
-    let amount = price.map(|price| price.times(u128::from(quantity), whole));
+    let amount = price.map(|price| price.times(quantity.millionths(), whole * Quantity::units(1).millionths()));
     InvoiceLine { product_code, dimension, quantity, unit, price, amount }
 }
 

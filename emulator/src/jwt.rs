@@ -1,5 +1,6 @@
-//! The signed answer of `RegisterUsage`: a compact JWS under PS256 with camelCase claims, as AWS's own sample and
-//! shipping products read it. The token is bound to product, key version and nonce, and to nothing else.
+//! Signed tokens. The answer of `RegisterUsage` is a compact JWS under PS256 with camelCase claims, as AWS's own sample
+//! and shipping products read it; it is bound to product, key version and nonce, and to nothing else. The token of a
+//! Kubernetes service account is one under RS256.
 
 use std::fmt;
 
@@ -7,13 +8,14 @@ use aws_lc_rs::{
     encoding::{AsDer as _, PublicKeyX509Der},
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PSS_SHA256},
+    signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_SHA256, UnparsedPublicKey},
 };
 use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use serde::Serialize;
+use serde_json::Value;
 
 /// The RSA key that signs for one version of one product's key.
 pub struct SigningKey {
@@ -47,14 +49,28 @@ impl SigningKey {
     }
 
     /// The compact JWS over `claims`.
-    pub(crate) fn sign(&self, claims: &Claims<'_>) -> Result<String, KeyError> {
+    pub(crate) fn sign(&self, algorithm: Algorithm, claims: &impl Serialize) -> Result<String, KeyError> {
         let payload = serde_json::to_vec(claims).map_err(|_| KeyError::Sign)?;
-        let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"PS256","typ":"JWT"}"#);
+        let (header, padding) = match algorithm {
+            Algorithm::Ps256 => (r#"{"alg":"PS256","typ":"JWT"}"#, &RSA_PSS_SHA256),
+            Algorithm::Rs256 => (r#"{"alg":"RS256","typ":"JWT"}"#, &RSA_PKCS1_SHA256),
+        };
+        let header = BASE64_URL_SAFE_NO_PAD.encode(header);
         let message = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(payload));
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        let signed = self.pair.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature);
+        let signed = self.pair.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut signature);
         signed.map_err(|_| KeyError::Sign)?;
         Ok(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// The claims of a token that this key signed under RS256.
+    pub(crate) fn claims(&self, token: &str) -> Option<Value> {
+        let (message, signature) = token.rsplit_once('.')?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref());
+        key.verify(message.as_bytes(), &signature).ok()?;
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(message.split_once('.')?.1).ok()?;
+        serde_json::from_slice(&payload).ok()
     }
 
     fn from_pair(pair: KeyPair) -> Result<Self, KeyError> {
@@ -79,7 +95,14 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// What the token says.
+/// How a token is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Ps256,
+    Rs256,
+}
+
+/// What the token of `RegisterUsage` says.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Claims<'a> {

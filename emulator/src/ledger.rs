@@ -1,15 +1,16 @@
-//! What the service keeps: one record for each product, resource, dimension and hour, the client tokens it has seen,
-//! and the resources it meters by the hour. What AWS would bill is a sum over this.
+//! What the service keeps: one record for each product, source, dimension and hour, the client tokens it has seen, and
+//! the resources it meters by the hour. What AWS would bill is a sum over this.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
 
-use crate::allocation::Allocation;
+use crate::{allocation::Allocation, quantity::Quantity};
 
 /// Everything accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: BTreeMap<RecordKey, Record>,
-    tokens: BTreeMap<(String, String), Sent>,
+    tokens: HashMap<(String, String), Sent>,
+    registered: BTreeSet<(String, String)>,
     registrations: Vec<Registration>,
 }
 
@@ -17,10 +18,45 @@ pub(crate) struct Ledger {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RecordKey {
     pub(crate) product_code: String,
-    pub(crate) resource: String,
+    pub(crate) source: Source,
     pub(crate) dimension: String,
     /// Hours since 1970.
     pub(crate) hour: i64,
+    /// On AgentCore many records share an hour: there the client token tells them apart.
+    pub(crate) token: Option<String>,
+}
+
+/// Whose usage a record is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// A buyer's customer of a product sold as a service. AWS looks for duplicates in each region by itself.
+    Customer {
+        /// Account of the buyer.
+        account: String,
+        /// Given by newer integrations. Usage sent with and without it is billed twice, as documented.
+        license_arn: Option<String>,
+        region: String,
+    },
+    /// A task, pod or instance in the buyer's account.
+    Resource(String),
+}
+
+impl Source {
+    /// Who pays: the account.
+    pub(crate) fn customer(&self) -> &str {
+        match self {
+            Self::Customer { account, .. } => account,
+            Self::Resource(arn) => arn.split(':').nth(4).unwrap_or_default(),
+        }
+    }
+
+    /// The task, pod or instance; empty for a customer.
+    pub(crate) fn resource(&self) -> &str {
+        match self {
+            Self::Customer { .. } => "",
+            Self::Resource(arn) => arn,
+        }
+    }
 }
 
 /// An accepted record; the first to arrive stays.
@@ -28,19 +64,19 @@ pub(crate) struct RecordKey {
 pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) timestamp_ms: i64,
-    pub(crate) quantity: u32,
+    pub(crate) quantity: Quantity,
     /// In canonical order.
     pub(crate) allocations: Vec<Allocation>,
     /// How often it was accepted.
     pub(crate) seen: u32,
 }
 
-/// The parameters a client token came with.
+/// A record as it arrives: also the parameters a client token came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) key: RecordKey,
     pub(crate) timestamp_ms: i64,
-    pub(crate) quantity: u32,
+    pub(crate) quantity: Quantity,
     pub(crate) allocations: Vec<Allocation>,
 }
 
@@ -112,11 +148,11 @@ impl Ledger {
     /// Notes that the resource is metered from now on; `false` when it already was.
     pub(crate) fn register(&mut self, registration: Registration) -> bool {
         let Registration { product_code, resource, .. } = &registration;
-        let known = self.registrations.iter().any(|r| r.product_code == *product_code && r.resource == *resource);
-        if !known {
+        let new = self.registered.insert((product_code.clone(), resource.clone()));
+        if new {
             self.registrations.push(registration);
         }
-        !known
+        new
     }
 
     /// Notes that a resource has ended: it is metered no longer.

@@ -1,10 +1,12 @@
 //! The rules of `MeterUsage`, in the order in which they decide.
 
 use crate::{
-    account::Task,
-    allocation::{self, Allocation, AllocationRefusal},
-    ledger::{Clash, RecordKey, Sent, Taken},
+    account::{Platform, Task},
+    allocation::{self, AllocationRefusal, Split},
+    ledger::{Clash, RecordKey, Sent, Source, Taken},
+    operation::Operation,
     options::{Options, PastWindow, TokenScope},
+    quantity::{Form, Quantity},
     service::Service,
 };
 
@@ -15,10 +17,17 @@ pub(crate) struct MeterUsage {
     /// Unix milliseconds.
     pub(crate) timestamp_ms: i64,
     pub(crate) dimension: String,
-    pub(crate) quantity: u32,
-    pub(crate) allocations: Option<Vec<Allocation>>,
+    pub(crate) usage: Usage,
+    pub(crate) allocations: Option<Vec<Split>>,
     pub(crate) client_token: Option<String>,
     pub(crate) dry_run: bool,
+}
+
+/// How much was used, and in which form it was said; neither form is zero in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) quantity: Quantity,
+    pub(crate) form: Option<Form>,
 }
 
 /// What an accepted call did.
@@ -35,6 +44,8 @@ pub(crate) enum Metered {
 pub(crate) enum MeterRefusal {
     #[error("Exception thrown when the customer does not have a valid subscription for the product.")]
     CustomerNotEntitled,
+    #[error("The API is disabled in the Region {region}.")]
+    Disabled { region: String },
     #[error(
         "A metering record has already been emitted by the same resource for {dimension} in that hour with other usage."
     )]
@@ -49,6 +60,8 @@ pub(crate) enum MeterRefusal {
     InvalidEndpointRegion { called: String, home: String },
     #[error("The product code {product_code} is not valid.")]
     InvalidProductCode { product_code: String },
+    #[error("A ClientToken is required on Amazon Bedrock AgentCore Runtime.")]
+    NoClientToken,
     #[error("This operation can only be called from within an ECS task or an EKS pod.")]
     PlatformNotSupported,
     #[error("The timestamp is {0}.")]
@@ -65,39 +78,58 @@ pub(crate) fn meter_usage(
     now_ms: u64,
     fresh_id: String,
 ) -> Result<Metered, MeterRefusal> {
-    let MeterUsage { product_code, timestamp_ms, dimension, quantity, allocations, client_token, dry_run } = request;
+    let MeterUsage { product_code, timestamp_ms, dimension, usage, allocations, client_token, dry_run } = request;
     let Some(product) = service.products.get(&product_code) else {
         return Err(MeterRefusal::InvalidProductCode { product_code });
     };
-    if task.region != region {
-        return Err(MeterRefusal::InvalidEndpointRegion { called: region.to_owned(), home: task.region.clone() });
-    }
-    if !task.platform.is_supported() {
-        return Err(MeterRefusal::PlatformNotSupported);
-    }
+    check_place(task, region, &service.options)?;
     if !product.sells(&dimension) {
         return Err(MeterRefusal::InvalidDimension { dimension });
     }
     check_timestamp(timestamp_ms, task, now_ms, &service.options)?;
-    let allocations = allocations.map(|list| allocation::check(list, quantity, service.options.tag_charset));
+    let allocations = allocations.map(|splits| allocation::check(splits, &usage, service.options.tag_charset));
     let allocations = allocations.transpose().map_err(MeterRefusal::InvalidAllocations)?.unwrap_or_default();
+    let many_an_hour = task.platform == Platform::AgentCore;
+    if many_an_hour && client_token.is_none() {
+        return Err(MeterRefusal::NoClientToken);
+    }
 
     if dry_run {
         let entitled = !service.options.dry_run_checks_subscription
             || product.is_published_by(&task.account)
-            || service.entitlements.is_subscribed(&product_code);
+            || service.entitlements.is_subscribed(&product_code, &task.account);
         return if entitled { Ok(Metered::DryRun) } else { Err(MeterRefusal::CustomerNotEntitled) };
     }
     let refused = service.options.refused_resource;
     service.entitlements.ask(task, &product_code, product, refused).ok_or(MeterRefusal::CustomerNotEntitled)?;
 
-    let key = RecordKey { product_code, resource: task.resource(), dimension, hour: timestamp_ms.div_euclid(HOUR_MS) };
+    let key = RecordKey {
+        product_code,
+        source: Source::Resource(task.resource()),
+        dimension,
+        hour: timestamp_ms.div_euclid(HOUR_MS),
+        token: client_token.clone().filter(|_| many_an_hour),
+    };
     let token = client_token.map(|token| (token_scope(task, service.options.token_scope), token));
-    let sent = Sent { key, timestamp_ms, quantity, allocations };
+    let sent = Sent { key, timestamp_ms, quantity: usage.quantity, allocations };
     service.ledger.take(sent.clone(), token.clone(), fresh_id).map(Metered::Kept).map_err(|clash| match clash {
         Clash::Duplicate => MeterRefusal::Duplicate { dimension: sent.key.dimension },
         Clash::Token => MeterRefusal::IdempotencyConflict { token: token.map(|(_, token)| token).unwrap_or_default() },
     })
+}
+
+/// The endpoint must be that of the caller's own region, the platform one that is metered, and both on offer.
+fn check_place(task: &Task, region: &str, options: &Options) -> Result<(), MeterRefusal> {
+    if task.region != region {
+        return Err(MeterRefusal::InvalidEndpointRegion { called: region.to_owned(), home: task.region.clone() });
+    }
+    if !task.platform.meters() {
+        return Err(MeterRefusal::PlatformNotSupported);
+    }
+    if !options.regions.offer(Operation::MeterUsage, task.platform, region) {
+        return Err(MeterRefusal::Disabled { region: region.to_owned() });
+    }
+    Ok(())
 }
 
 /// "Six hours" in the past, and not in the future.
@@ -134,12 +166,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        account::{NewTask, Platform},
+        account::NewTask,
         product::{Pricing, Product},
     };
 
     /// Runs a script, one step a line, on a clock that stands still:
-    /// `now HH:MM:SS.mmm`, `subscribe yes|no`, or `TASK QUANTITY at HH:MM:SS.mmm [token=T] [dry]`.
+    /// `now HH:MM:SS.mmm`, `subscribe yes|no`, or `TASK QUANTITY at HH:MM:SS.mmm [token=T] [dry] [on=PLATFORM]`.
     fn check(options: Options, script: &str) -> String {
         let mut world = World { service: Service::new(options), now_ms: 0, sent: 0 };
         world.service.products.insert("p".to_owned(), Product::new(Pricing::Custom, ["d"]));
@@ -156,30 +188,35 @@ mod tests {
         fn step(&mut self, line: &str) -> String {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["now", time] => self.now_ms = time_ms(time),
-                ["subscribe", answer] => self.service.entitlements.subscribe("p", answer == "yes"),
+                ["subscribe", "yes"] => {
+                    self.service.entitlements.subscribe("p", "1", 0);
+                }
+                ["subscribe", "no"] => self.service.entitlements.unsubscribe("p", "1", 0),
                 [task, quantity, "at", time, ref rest @ ..] => {
-                    return format!(" -> {}", self.send(task, quantity.parse().unwrap(), time, rest));
+                    return format!(" -> {}", self.send(task, quantity, time, rest));
                 }
                 _ => panic!("no such step: {line}"),
             }
             String::new()
         }
 
-        fn send(&mut self, task: &str, quantity: u32, time: &str, rest: &[&str]) -> String {
+        fn send(&mut self, task: &str, quantity: &str, time: &str, rest: &[&str]) -> String {
             self.sent += 1;
-            let new = NewTask { platform: Platform::Ecs, account: "1".into(), region: "r".into(), permits: None };
+            let platform = rest.iter().find_map(|word| word.strip_prefix("on=")).unwrap_or("ecs");
+            let platform = serde_json::from_value(platform.into()).unwrap();
+            let new = NewTask { platform, account: "1".into(), region: "us-east-1".into(), permits: None };
             let task = Task::new(new, &[task.as_bytes()[0]; 64], time_ms("12:00:00.000"));
             let request = MeterUsage {
                 product_code: "p".to_owned(),
                 timestamp_ms: i64::try_from(time_ms(time)).unwrap(),
                 dimension: "d".to_owned(),
-                quantity,
+                usage: Usage { quantity: Quantity::parse(quantity).unwrap(), form: None },
                 allocations: None,
                 client_token: rest.iter().find_map(|word| word.strip_prefix("token=")).map(str::to_owned),
                 dry_run: rest.contains(&"dry"),
             };
             let id = format!("id-{}", self.sent);
-            match meter_usage(&mut self.service, &task, "r", request, self.now_ms, id) {
+            match meter_usage(&mut self.service, &task, "us-east-1", request, self.now_ms, id) {
                 Ok(Metered::DryRun) => "dry run".to_owned(),
                 Ok(Metered::Kept(Taken::New { id })) => format!("new {id}"),
                 Ok(Metered::Kept(Taken::Same { id })) => format!("same {id}"),
@@ -304,6 +341,50 @@ mod tests {
         subscribe no
         a 5 at 14:00:00.000 -> new id-4
         b 5 at 13:00:00.000 -> Exception thrown when the customer does not have a valid subscription for the product.
+        ");
+    }
+
+    #[test]
+    fn quantities_are_compared_by_value() {
+        let script = "subscribe yes
+            now 14:30:00.000
+            a 17 at 13:00:00.000 token=t
+            a 17.00 at 13:00:00.000 token=t
+            a 17.0 at 13:30:00.000
+            a 17.01 at 13:30:00.000";
+        assert_snapshot!(check(Options::default(), script), @"
+        subscribe yes
+        now 14:30:00.000
+        a 17 at 13:00:00.000 token=t -> new id-1
+        a 17.00 at 13:00:00.000 token=t -> same id-1
+        a 17.0 at 13:30:00.000 -> same id-1
+        a 17.01 at 13:30:00.000 -> A metering record has already been emitted by the same resource for d in that hour with other usage.
+        ");
+    }
+
+    #[test]
+    fn on_agentcore_an_hour_takes_many_records_and_the_token_tells_them_apart() {
+        let script = "subscribe yes
+            now 14:30:00.000
+            a 5 at 13:00:00.000 on=agent-core token=t
+            a 5 at 13:00:00.000 on=agent-core token=u
+            a 7 at 13:10:00.000 on=agent-core token=v
+            a 7 at 13:10:00.000 on=agent-core token=v
+            a 8 at 13:10:00.000 on=agent-core token=v
+            a 5 at 13:00:00.000 on=agent-core
+            a 5 at 13:00:00.000 on=static token=t
+            a 5 at 13:00:00.000 on=ec2";
+        assert_snapshot!(check(Options::default(), script), @"
+        subscribe yes
+        now 14:30:00.000
+        a 5 at 13:00:00.000 on=agent-core token=t -> new id-1
+        a 5 at 13:00:00.000 on=agent-core token=u -> new id-2
+        a 7 at 13:10:00.000 on=agent-core token=v -> new id-3
+        a 7 at 13:10:00.000 on=agent-core token=v -> same id-3
+        a 8 at 13:10:00.000 on=agent-core token=v -> The client token v was used before with different parameters.
+        a 5 at 13:00:00.000 on=agent-core -> A ClientToken is required on Amazon Bedrock AgentCore Runtime.
+        a 5 at 13:00:00.000 on=static token=t -> This operation can only be called from within an ECS task or an EKS pod.
+        a 5 at 13:00:00.000 on=ec2 -> new id-8
         ");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{product::Product, quota::Quota};
+use serde::{Deserialize, Serialize};
+
+use crate::{product::Product, quota::Quota, region::Regions};
 
 /// How the emulated service behaves. `Options::default()` is AWS as documented, with no product on sale.
 #[derive(Debug, Clone)]
@@ -25,6 +27,9 @@ pub struct Options {
     /// Whether `RegisterUsage` still signs under a key version that has been rotated out. Undocumented.
     /// Default: it does, and the answer carries the time of the rotation.
     pub expired_key: ExpiredKey,
+    /// How long after the end of an agreement `BatchMeterUsage` still takes its usage, in seconds. AWS speaks of about
+    /// an hour. Default 3600.
+    pub final_usage_s: u32,
     /// How far a `Timestamp` may lie ahead of the emulator's clock, in seconds. AWS documents no limit. Default 300,
     /// the skew that signatures are allowed.
     pub future_tolerance_s: u32,
@@ -35,8 +40,12 @@ pub struct Options {
     pub platform_error_of_meter_usage: &'static str,
     /// Products on sale from the start, by product code. More can be put by the control API.
     pub products: BTreeMap<String, Product>,
+    /// Account that publishes products sold as a service without a publisher of their own. Default `999999999999`.
+    pub publisher: String,
     /// Calls a second, each account and region. `None`: never throttles by itself. Default: the documented quotas.
     pub quota: Option<Quota>,
+    /// Where each operation is offered. Default: the documented lists.
+    pub regions: Regions,
     /// What a resource meets that calls again after `CustomerNotEntitledException`. Documented is that the exception
     /// is thrown "only on the initial call". Default: it is asked again until it was once entitled, since by the
     /// letter a refused container would get in by restarting.
@@ -44,11 +53,14 @@ pub struct Options {
     /// Refuse a `Timestamp` before the start of its task or pod. The rule is documented, how AWS learns of the start
     /// and what it answers are not. Default `false`.
     pub refuse_before_start: bool,
+    /// How long a registration token can be resolved, in seconds. AWS says to redeem it at once, and in its own sample
+    /// material that it lives for about four hours. Default 14,400.
+    pub registration_token_life_s: u32,
     /// Region of tasks made without one. Default `us-east-1`.
     pub region: String,
     /// The time the emulator's clock shows at first, in Unix seconds. Default `None`: the real time.
     pub start_s: Option<u64>,
-    /// Product codes the account is subscribed to from the start.
+    /// Product codes that [`Options::account`] is subscribed to from the start.
     pub subscribed: Vec<String>,
     /// Which characters a tag may have. The regular expression of the service model allows more than the sentence
     /// beside it. Default: the expression, since machines enforce that one.
@@ -56,6 +68,12 @@ pub struct Options {
     /// Among whose calls a `ClientToken` is unique. Undocumented, as is how long it is remembered (here: for ever).
     /// Default: those of one resource, since then a resend from another task shows up as the second bill it may be.
     pub token_scope: TokenScope,
+    /// What `BatchMeterUsage` says of a customer it has never heard of. The model documents both an exception for the
+    /// whole request and a status of the one record. Default: the exception, which is harder on the client.
+    pub unknown_customer: UnknownCustomer,
+    /// Which clock the `Date` header and the ends of credentials show, and signatures are held to. Default: the real
+    /// one, so that real clients are not refused however the emulator's clock is moved.
+    pub wire_clock: WireClock,
 }
 
 impl Default for Options {
@@ -67,18 +85,24 @@ impl Default for Options {
             dry_run_checks_subscription: false,
             dry_run: DryRunReply::ErrorCode { status: 400 },
             expired_key: ExpiredKey::Sign,
+            final_usage_s: 3_600,
             future_tolerance_s: 300,
             past_window: PastWindow::Exact,
             platform_error_of_meter_usage: "PlatformNotSupportedException",
             products: BTreeMap::new(),
+            publisher: "999999999999".to_owned(),
             quota: Some(Quota::DOCUMENTED),
+            regions: Regions::documented(),
             refused_resource: RefusedResource::AskAgain,
             refuse_before_start: false,
+            registration_token_life_s: 4 * 3_600,
             region: "us-east-1".to_owned(),
             start_s: None,
             subscribed: Vec::new(),
             tag_charset: TagCharset::Model,
             token_scope: TokenScope::Resource,
+            unknown_customer: UnknownCustomer::Refuse,
+            wire_clock: WireClock::Real,
         }
     }
 }
@@ -129,6 +153,26 @@ pub enum RefusedResource {
     AskAgain,
     /// It passes: by the letter, only the initial call can be refused.
     LetPass,
+}
+
+/// What becomes of a record for a customer that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownCustomer {
+    /// Status `CustomerNotSubscribed`, for this record alone.
+    NotSubscribed,
+    /// `InvalidCustomerIdentifierException`, for the whole request.
+    Refuse,
+}
+
+/// What clients see of time outside the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WireClock {
+    /// The emulator's clock: for clients whose own clock follows it. A signature may also be of the real time, or of a
+    /// time the emulator showed before it was moved.
+    Emulator,
+    /// The real clock.
+    Real,
 }
 
 /// Which characters a tag's key and value may have.

@@ -18,8 +18,14 @@ use crate::{
 pub enum Pricing {
     /// Custom dimensions, sent by `MeterUsage`.
     Custom,
+    /// Free, or with a licence of the buyer's own.
+    Free,
     /// By the hour, metered by AWS from `RegisterUsage` on.
     Hourly,
+    /// A fixed price a month; `RegisterUsage` only asks for the entitlement.
+    Monthly,
+    /// Sold as a service: custom dimensions, sent by `BatchMeterUsage` from the publisher's account.
+    Saas,
 }
 
 /// A product on sale.
@@ -28,6 +34,7 @@ pub struct Product {
     pricing: Pricing,
     dimensions: BTreeSet<String>,
     publisher: Option<String>,
+    legacy: bool,
     keys: BTreeMap<u32, KeyVersion>,
     prices: BTreeMap<String, Dollars>,
     price_per_hour: Option<Dollars>,
@@ -48,6 +55,7 @@ impl Product {
             pricing,
             dimensions,
             publisher: None,
+            legacy: false,
             keys: BTreeMap::new(),
             prices: BTreeMap::new(),
             price_per_hour: None,
@@ -82,6 +90,13 @@ impl Product {
         self
     }
 
+    /// The same product, integrated before licences were: its customers have a `CustomerIdentifier`.
+    #[must_use]
+    pub fn with_customer_identifiers(mut self) -> Self {
+        self.legacy = true;
+        self
+    }
+
     /// Generates every key version in `versions` that is not there yet.
     ///
     /// # Errors
@@ -93,6 +108,13 @@ impl Product {
             }
         }
         Ok(())
+    }
+
+    /// Gives a product that is sold as a service a publisher if it has none: it cannot be metered without.
+    pub(crate) fn publish_by(&mut self, account: &str) {
+        if self.pricing == Pricing::Saas {
+            self.publisher.get_or_insert_with(|| account.to_owned());
+        }
     }
 
     /// Takes over what is not said anew of what the product was before: its signing keys, and prices.
@@ -143,6 +165,10 @@ impl Product {
 
     pub(crate) fn is_published_by(&self, account: &str) -> bool {
         self.publisher.as_deref() == Some(account)
+    }
+
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.legacy
     }
 
     pub(crate) fn key(&self, version: u32) -> Option<&KeyVersion> {

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::operation::Operation;
+
 /// How many calls a second an account may make in a region; as many may come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
+    /// `BatchMeterUsage` calls a second.
+    pub batch_meter_usage: u32,
     /// `MeterUsage` calls a second.
     pub meter_usage: u32,
     /// `RegisterUsage` calls a second.
@@ -13,7 +17,19 @@ pub struct Quota {
 
 impl Quota {
     /// What the service's quota page lists.
-    pub const DOCUMENTED: Self = Self { meter_usage: 10, register_usage: 5 };
+    pub const DOCUMENTED: Self = Self { batch_meter_usage: 10, meter_usage: 10, register_usage: 5 };
+}
+
+impl Quota {
+    /// Calls a second of one operation; the quota page has no line for `ResolveCustomer`.
+    pub(crate) fn of(&self, operation: Operation) -> Option<u32> {
+        match operation {
+            Operation::BatchMeterUsage => Some(self.batch_meter_usage),
+            Operation::MeterUsage => Some(self.meter_usage),
+            Operation::RegisterUsage => Some(self.register_usage),
+            Operation::ResolveCustomer => None,
+        }
+    }
 }
 
 /// One token bucket for each account, region and operation.

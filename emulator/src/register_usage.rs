@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    account::Task, entitlement::Entitled, jwt::SigningKey, ledger::Registration, options::ExpiredKey, product::Pricing,
-    service::Service,
+    account::Task, entitlement::Entitled, jwt::SigningKey, ledger::Registration, operation::Operation,
+    options::ExpiredKey, product::Pricing, service::Service,
 };
 
 /// A `RegisterUsage` request whose members are well formed.
@@ -30,6 +30,8 @@ pub(crate) struct Registered {
 pub(crate) enum RegisterRefusal {
     #[error("Exception thrown when the customer does not have a valid subscription for the product.")]
     CustomerNotEntitled,
+    #[error("The API is disabled in the Region {region}.")]
+    Disabled { region: String },
     #[error("The product code {product_code} is not valid.")]
     InvalidProductCode { product_code: String },
     #[error("The public key version {version} is not valid for the product.")]
@@ -55,8 +57,11 @@ pub(crate) fn register_usage(
     if task.region != region {
         return Err(RegisterRefusal::InvalidRegion { called: region.to_owned(), home: task.region.clone() });
     }
-    if !task.platform.is_supported() {
+    if !task.platform.registers() {
         return Err(RegisterRefusal::PlatformNotSupported);
+    }
+    if !service.options.regions.offer(Operation::RegisterUsage, task.platform, region) {
+        return Err(RegisterRefusal::Disabled { region: region.to_owned() });
     }
     let refuse_expired = service.options.expired_key == ExpiredKey::Refuse;
     let Some(key) = product.key(*version).filter(|key| !(refuse_expired && key.rotated_s.is_some())) else {
@@ -67,7 +72,9 @@ pub(crate) fn register_usage(
     let rule = match (entitled, pricing) {
         (None, _) => return Err(RegisterRefusal::CustomerNotEntitled),
         (Some(Entitled::Preview), _) => "preview",
-        (Some(_), Pricing::Custom) => "registered-never-billed-custom-pricing",
+        // "RegisterUsage is for metering paid hourly container products": for others it only answers.
+        (Some(_), Pricing::Custom | Pricing::Saas) => "registered-never-billed-custom-pricing",
+        (Some(_), Pricing::Free | Pricing::Monthly) => "registered-not-billed-by-the-hour",
         (Some(_), Pricing::Hourly) => {
             let resource = task.resource();
             let registration = Registration {

@@ -1,8 +1,7 @@
-//! The HTTP shell: one listener for the AWS API, the control API and the ECS endpoints. It decides nothing; it only
-//! holds an answer or closes a connection when a fault says so.
+//! The HTTP shell: one listener for the AWS API, STS, the control API and the metadata endpoints. It decides nothing; it
+//! only holds an answer or breaks a connection off when a fault says so.
 
 use std::{
-    convert::Infallible,
     future::Future,
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
@@ -14,29 +13,27 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     response::Response,
-    routing::post,
+    routing::any,
 };
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use hyper::service::{Service as _, service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
-use tokio::{net::TcpStream, sync::watch};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body_util::BodyExt as _;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    account::{NewTask, Platform, Task},
     clock::Clock,
-    control,
+    connection::{self, HangUp, Truncated},
+    control, instance,
     jwt::KeyError,
     metadata,
     options::Options,
-    service::{Moment, Service, uuid},
-    sigv4::Received,
-    wire::Reply,
+    service::{Answer, Delivery, Moment, Service, uuid},
+    sigv4::{Received, Times},
+    wire::{self, Reply},
 };
 
 /// An emulator whose port is bound; [`Emulator::serve`] answers.
@@ -59,9 +56,17 @@ impl Emulator {
         for product in options.products.values_mut().filter(|product| !product.has_keys()) {
             product.generate_keys([1]).map_err(BindError::Key)?;
         }
+        let clock = Clock::starting_at(options.start_s, options.wire_clock);
+        let (account, region) = (options.account.clone(), options.region.clone());
+        let node = NewTask { platform: Platform::NodeRole, account, region, permits: None };
+        let node = Task::new(node, &entropy(), clock.now_ms());
+        let mut service = Service::new(options);
+        service.tasks.add(node.clone());
         let shared = Shared {
-            clock: Clock::starting_at(options.start_s),
-            service: Mutex::new(Service::new(options)),
+            clock,
+            node,
+            sessions: instance::Sessions::new(&entropy()),
+            service: Mutex::new(service),
             calls: watch::Sender::new(0),
             closing: watch::Sender::new(false),
         };
@@ -81,14 +86,20 @@ impl Emulator {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let router = router(Arc::clone(&self.shared));
         let connections = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut shutdown = pin!(shutdown);
         loop {
+            // Whoever is one too many waits in the listener's queue.
+            let accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+                listener.accept().await.map(|(stream, _)| (stream, place))
+            };
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = accepted => accepted,
                 () = &mut shutdown => break,
             };
             match accepted {
-                Ok((stream, _)) => serve_connection(stream, router.clone(), &connections),
+                Ok((stream, place)) => connection::serve(stream, router.clone(), &connections, place),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     // Out of file descriptors: only closing connections help.
@@ -119,6 +130,9 @@ pub enum BindError {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
+    /// The instance whose metadata stands at the root.
+    pub(crate) node: Task,
+    pub(crate) sessions: instance::Sessions,
     service: Mutex<Service>,
     /// The number of the last call.
     pub(crate) calls: watch::Sender<u64>,
@@ -144,78 +158,136 @@ pub(crate) fn entropy<const N: usize>() -> [u8; N] {
 
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/", post(aws))
+        .route("/", any(aws))
         .merge(control::routes())
+        .merge(instance::routes())
         .merge(metadata::routes())
+        .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(shared)
 }
 
-fn serve_connection(stream: TcpStream, router: Router, connections: &GracefulShutdown) {
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
-        let answer = router.call(request);
-        async move {
-            let response = answer.await.unwrap_or_else(|never: Infallible| match never {});
-            // An error here makes hyper close the connection without a byte.
-            if response.extensions().get::<HangUp>().is_some() { Err(HangUp) } else { Ok(response) }
-        }
-    });
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new());
-    let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
-    });
-}
-
-/// `POST /`: one call of the AWS API.
-async fn aws(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let moment = Moment { now_ms: shared.clock.now_ms(), signing_ms: shared.clock.signing_ms(), entropy: entropy() };
-    let query = uri.query().unwrap_or_default();
-    let received = Received { method: "POST", path: uri.path(), query, headers: &headers, body: &body };
-    let answer = shared.service().answer(received, &moment);
+/// `POST /`: one call of the AWS API or of STS.
+async fn aws(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::POST {
+        return unknown(State(shared)).await;
+    }
+    let body = match tokio::time::timeout(BODY_TIMEOUT, read(body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return error.response(&shared),
+        Err(_) => return BodyError::Late.response(&shared),
+    };
+    let answer = decide(&shared, &parts, &body);
     // Two calls may get here out of order; the number must not go back.
     shared.calls.send_if_modified(|last| {
-        let newer = answer.seq > *last;
-        *last = answer.seq.max(*last);
+        let newer = answer.seq.is_some_and(|seq| seq > *last);
+        *last = answer.seq.unwrap_or_default().max(*last);
         newer
     });
     if answer.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
     }
-    answer.reply.map_or_else(hang_up, |reply| http_response(&reply, shared.clock.now_ms()))
+    let date_ms = shared.clock.wire_ms().saturating_add_signed(answer.date_skew_s.saturating_mul(1_000));
+    match answer.delivery {
+        Delivery::Dropped => HangUp::Close.response(),
+        Delivery::Reset => HangUp::Reset.response(),
+        Delivery::Truncated => truncated(http_response(&answer.reply, date_ms), &answer.reply),
+        Delivery::Whole => http_response(&answer.reply, date_ms),
+    }
 }
 
-/// Marks a response that is never sent.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("a fault closes the connection")]
-struct HangUp;
-
-fn hang_up() -> Response {
-    let mut response = Response::new(Body::empty());
-    response.extensions_mut().insert(HangUp);
-    response
+fn decide(shared: &Shared, parts: &Parts, body: &Bytes) -> Answer {
+    let Parts { uri, headers, .. } = parts;
+    let times = Times { signing_ms: shared.clock.signing_ms(), wire_ms: shared.clock.wire_ms() };
+    let moment = Moment { now_ms: shared.clock.now_ms(), times, entropy: entropy() };
+    let form = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(FORM.as_bytes()));
+    if form && !headers.contains_key("x-amz-target") {
+        return shared.service().assume_role(body, &moment);
+    }
+    let query = uri.query().unwrap_or_default();
+    let received = Received { method: "POST", path: uri.path(), query, headers, body };
+    shared.service().answer(received, &moment)
 }
 
-/// The HTTP form of a reply. Its `Date` is the emulator's clock, which clients may take for the time at AWS.
-fn http_response(reply: &Reply, now_ms: u64) -> Response {
-    let mut response = Response::new(Body::from(reply.body.to_string()));
+/// What is neither the service nor anything beside it.
+async fn unknown(State(shared): State<Arc<Shared>>) -> Response {
+    let reply = Reply::common("UnknownOperationException", "The requested operation is not known.");
+    http_response(&Reply { status: 404, ..reply }, shared.clock.wire_ms())
+}
+
+/// Why a body is no use.
+enum BodyError {
+    Broken,
+    Late,
+    TooLarge,
+}
+
+impl BodyError {
+    /// The answer to it, after which the connection is closed.
+    fn response(&self, shared: &Shared) -> Response {
+        let (status, code, message) = match self {
+            Self::Broken => (400, "SerializationException", "The body of the request cannot be read."),
+            Self::Late => (408, "RequestTimeoutException", "The body of the request did not arrive in time."),
+            Self::TooLarge => (413, "RequestEntityTooLargeException", "A request must be less than 1 MB."),
+        };
+        let reply = Reply { status, ..Reply::common(code, message) };
+        let mut response = http_response(&reply, shared.clock.wire_ms());
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+}
+
+/// Reads a body. Of one that is too large the rest is thrown away, so that its sender can read the answer.
+async fn read(mut body: Body) -> Result<Bytes, BodyError> {
+    let (mut whole, mut length) = (BytesMut::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing here.
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+        length = length.saturating_add(data.len());
+        if length > DISCARD_MAX {
+            return Err(BodyError::TooLarge);
+        }
+        if length <= BODY_MAX {
+            whole.extend_from_slice(&data);
+        }
+    }
+    if length <= BODY_MAX { Ok(whole.freeze()) } else { Err(BodyError::TooLarge) }
+}
+
+/// The HTTP form of a reply.
+fn http_response(reply: &Reply, date_ms: u64) -> Response {
+    let (kind, body) = content(reply);
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Some(code) = reply.code {
         headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
     }
-    if let Ok(id) = HeaderValue::try_from(uuid(entropy())) {
+    if let Ok(id) = HeaderValue::try_from(uuid(&entropy::<16>(), 0)) {
         headers.insert("x-amzn-requestid", id);
     }
-    if let Some(date) = http_date(now_ms) {
+    if let Some(date) = http_date(date_ms) {
         headers.insert(header::DATE, date);
     }
     response
+}
+
+fn content(reply: &Reply) -> (&'static str, String) {
+    match &reply.body {
+        wire::Body::Html(text) => ("text/html", (*text).to_owned()),
+        wire::Body::Json(body) => ("application/x-amz-json-1.1", body.to_string()),
+        wire::Body::Xml(text) => ("text/xml", text.clone()),
+    }
+}
+
+/// The same response, whose body ends in the middle of what its length promises.
+fn truncated(response: Response, reply: &Reply) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let body = content(reply).1;
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    Response::from_parts(parts, Body::new(Truncated::new(Bytes::from(body))))
 }
 
 fn http_date(unix_ms: u64) -> Option<HeaderValue> {
@@ -224,6 +296,11 @@ fn http_date(unix_ms: u64) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
 /// AWS takes at most 1 MB.
 const BODY_MAX: usize = 1 << 20;
+/// So much of a body that is too large is read before the connection is closed.
+const DISCARD_MAX: usize = 16 << 20;
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+const CONNECTIONS_MAX: usize = 900;

@@ -1,25 +1,28 @@
 //! One call of the AWS API from bytes to answer: who signed, whether a fault or the quota stops it, what the rules of
 //! its operation say, and the line of truth it leaves. Pure: time and randomness are arguments.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use crate::{
-    account::{Task, Tasks, hex},
+    account::{Tasks, hex},
     entitlement::Entitlements,
-    fault::{Fault, Faults, Suffered},
-    jwt::Claims,
-    ledger::{Ledger, Taken},
-    meter_usage::{self, Metered},
-    options::{DryRunReply, Options},
+    fault::{Fault, Faults, Suffered, Target},
+    jwt::SigningKey,
+    ledger::Ledger,
+    operation::{Operation, TARGET_PREFIX},
+    options::Options,
     product::Product,
     quota::Buckets,
-    register_usage,
-    sigv4::{self, AuthRefusal, Received, Signer},
+    resolve_customer::RegistrationTokens,
+    sigv4::{self, AuthRefusal, Received, Signer, Times},
     truth::{Call, Truth, Verdict},
     wire::{self, BadRequest, Reply},
 };
+
+mod operations;
 
 /// All that the service remembers.
 #[derive(Debug)]
@@ -28,9 +31,12 @@ pub(crate) struct Service {
     pub(crate) products: BTreeMap<String, Product>,
     pub(crate) tasks: Tasks,
     pub(crate) entitlements: Entitlements,
+    pub(crate) registration_tokens: RegistrationTokens,
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
     pub(crate) truth: Truth,
+    /// Signs the tokens of service accounts; made when the first pod needs it.
+    pub(crate) issuer: Option<Arc<SigningKey>>,
     buckets: Buckets,
 }
 
@@ -39,20 +45,34 @@ pub(crate) struct Service {
 pub(crate) struct Moment {
     /// The emulator's clock, Unix milliseconds.
     pub(crate) now_ms: u64,
-    /// The times a signature may be made at, Unix milliseconds.
-    pub(crate) signing_ms: Vec<u64>,
-    pub(crate) entropy: [u8; 16],
+    pub(crate) times: Times,
+    pub(crate) entropy: [u8; 64],
 }
 
 /// What the shell does with a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
-    /// `None`: the connection is closed without an answer.
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Reply,
+    /// What becomes of the reply on its way.
+    pub(crate) delivery: Delivery,
     /// How long the answer is held, in real milliseconds.
     pub(crate) delay_ms: u64,
-    /// The number of the call in the truth.
-    pub(crate) seq: u64,
+    /// By how much its `Date` is wrong.
+    pub(crate) date_skew_s: i64,
+    /// The number of the call in the truth; none for what is not a call of the metering service.
+    pub(crate) seq: Option<u64>,
+}
+
+/// How an answer reaches the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The connection closes without a byte.
+    Dropped,
+    /// The connection is reset without a byte.
+    Reset,
+    /// The connection closes in the middle of the body.
+    Truncated,
+    Whole,
 }
 
 /// How a call was decided, before faults touch the answer.
@@ -67,17 +87,22 @@ struct Decision {
 impl Service {
     pub(crate) fn new(options: Options) -> Self {
         let mut entitlements = Entitlements::default();
+        let since_ms = options.start_s.unwrap_or_default().saturating_mul(1_000);
         for product_code in &options.subscribed {
-            entitlements.subscribe(product_code, true);
+            entitlements.subscribe(product_code, &options.account, since_ms);
         }
+        let mut products = options.products.clone();
+        products.values_mut().for_each(|product| product.publish_by(&options.publisher));
         Self {
-            products: options.products.clone(),
+            products,
             options,
             tasks: Tasks::default(),
             entitlements,
+            registration_tokens: RegistrationTokens::default(),
             ledger: Ledger::default(),
             faults: Faults::default(),
             truth: Truth::default(),
+            issuer: None,
             buckets: Buckets::default(),
         }
     }
@@ -85,133 +110,102 @@ impl Service {
     /// Decides one call and writes it down.
     pub(crate) fn answer(&mut self, received: Received<'_>, moment: &Moment) -> Answer {
         let target = received.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or(target);
+        let name = target.strip_prefix(TARGET_PREFIX).unwrap_or(target);
         let request: Value = serde_json::from_slice(received.body).unwrap_or(Value::Null);
 
-        let signer = sigv4::verify(received, &self.tasks, &moment.signing_ms);
+        let signer = sigv4::verify(received, &self.tasks, &moment.times);
         let resource = signer.as_ref().map(|signer| signer.task.resource()).unwrap_or_default();
-        let suffered = match &signer {
-            Ok(_) => self.faults.take(operation, request["UsageDimension"].as_str()),
-            Err(_) => Suffered::default(),
+        let (account, region) = signer.as_ref().map_or_else(
+            |_| (String::new(), String::new()),
+            |signer| (signer.task.account.clone(), signer.region.clone()),
+        );
+        let suffered = if signer.is_ok() {
+            let (dimensions, now_ms) = (wire::dimensions(&request), moment.now_ms);
+            self.faults.take(&Target { operation: name, dimensions, resource: &resource, now_ms })
+        } else {
+            Suffered::default()
         };
-        let decision = match (signer, suffered.fault) {
+        let decision = match (signer, suffered.fault.and_then(spoilt)) {
             (Err(refusal), _) => self.not_let_in(&refusal),
-            (Ok(_), Some(fault @ (Fault::DropBefore | Fault::Error500 | Fault::Throttle))) => spoilt(fault),
-            (Ok(signer), _) => self.perform(&signer, operation, received.body, &request, moment),
+            (Ok(_), Some(reply)) => {
+                let rule = "fault".to_owned();
+                Decision { reply, rule, verdict: Verdict::NotProcessed, record_id: None }
+            }
+            (Ok(signer), None) => {
+                let unprocessed = suffered.fault == Some(Fault::Unprocessed);
+                self.perform(&signer, Operation::of_target(target), received.body, &request, moment, unprocessed)
+            }
         };
         let Decision { reply, verdict, rule, record_id } = decision;
+        let decided = reply.json().clone();
         let reply = match suffered.fault {
-            Some(Fault::DropAfter | Fault::DropBefore) => None,
-            Some(Fault::NoRecordId) if record_id.is_some() => Some(Reply::ok(json!({}))),
-            _ => Some(reply),
+            Some(Fault::NoRecordId) if record_id.is_some() => Reply::ok(json!({})),
+            _ => reply,
         };
+        let delivery = delivery(suffered.fault);
+        let arrives = !matches!(delivery, Delivery::Dropped | Delivery::Reset);
         let delay = (suffered.delay_ms > 0).then_some(Fault::Delay);
         let call = Call {
             seq: 0,
             at_ms: moment.now_ms,
-            operation: operation.to_owned(),
+            operation: name.to_owned(),
             resource,
+            account,
+            region,
             request,
-            status: reply.as_ref().map_or(0, |reply| reply.status),
-            code: reply.as_ref().and_then(|reply| reply.code).map(str::to_owned),
+            status: if arrives { reply.status } else { 0 },
+            code: reply.code.filter(|_| arrives).map(str::to_owned),
+            reply: decided,
             record_id,
             verdict,
             rule,
             fault: suffered.fault.or(delay).map(Fault::name),
         };
-        Answer { seq: self.truth.append(call), reply, delay_ms: suffered.delay_ms }
+        let seq = Some(self.truth.append(call));
+        Answer { seq, reply, delivery, delay_ms: suffered.delay_ms, date_skew_s: suffered.skew_s }
     }
 
     /// A signed call that no fault stops: permission, quota, then its operation.
-    fn perform(&mut self, signer: &Signer, operation: &str, body: &[u8], request: &Value, at: &Moment) -> Decision {
-        if !signer.task.may(operation) {
+    fn perform(
+        &mut self,
+        signer: &Signer,
+        operation: Option<Operation>,
+        body: &[u8],
+        request: &Value,
+        at: &Moment,
+        unprocessed: bool,
+    ) -> Decision {
+        let Some(operation) = operation else {
+            return refused(Reply::common("UnknownOperationException", "The requested operation is not known."));
+        };
+        if !signer.task.may(operation.name()) {
             let dry_run = request["DryRun"].as_bool() == Some(true);
+            let (role, name) = (signer.task.role_arn(), operation.name());
+            let message = format!("{role} is not authorized to perform: aws-marketplace:{name}");
             let code = if dry_run { "UnauthorizedException" } else { "AccessDeniedException" };
-            let message =
-                format!("{} is not authorized to perform: aws-marketplace:{operation}", signer.task.role_arn());
-            return refused(Reply::error(code, &message));
+            return refused(Reply::common(code, &message));
         }
         if !self.within_quota(signer, operation, at.now_ms) {
-            let reply = Reply::error("ThrottlingException", "The calls to the API are throttled.");
+            let reply = Reply::error("ThrottlingException", THROTTLED);
             return Decision { rule: "quota".to_owned(), verdict: Verdict::NotProcessed, ..refused(reply) };
         }
-        match operation {
-            "MeterUsage" => self.meter_usage(signer, body, at).unwrap_or_else(|bad| malformed(&bad)),
-            "RegisterUsage" => self.register_usage(signer, body, at).unwrap_or_else(|bad| malformed(&bad)),
-            _ => {
-                refused(Reply::error("UnknownOperationException", "This emulator knows RegisterUsage and MeterUsage."))
-            }
-        }
+        let decided = match operation {
+            Operation::BatchMeterUsage => self.batch_meter_usage(signer, body, at, unprocessed),
+            Operation::MeterUsage => self.meter_usage(signer, body, at),
+            Operation::RegisterUsage => self.register_usage(signer, body, at),
+            Operation::ResolveCustomer => self.resolve_customer(signer, body, at),
+        };
+        decided.unwrap_or_else(|bad| malformed(&bad))
     }
 
-    fn meter_usage(&mut self, signer: &Signer, body: &[u8], at: &Moment) -> Result<Decision, BadRequest> {
-        let request = wire::meter_usage(body)?;
-        let Signer { task, region } = signer;
-        let decided = meter_usage::meter_usage(self, task, region, request, at.now_ms, uuid(at.entropy));
-        Ok(match decided {
-            Ok(Metered::DryRun) => {
-                let rule = "dry-run".to_owned();
-                Decision { reply: self.dry_run(), verdict: Verdict::DryRun, rule, record_id: None }
-            }
-            Ok(Metered::Kept(taken)) => {
-                let (id, rule) = match taken {
-                    Taken::New { id } => (id, "recorded"),
-                    Taken::Same { id } => (id, "identical-record-was-there"),
-                };
-                let reply = Reply::ok(json!({ "MeteringRecordId": id }));
-                Decision { reply, verdict: Verdict::Accepted, rule: rule.to_owned(), record_id: Some(id) }
-            }
-            Err(refusal) => refused(wire::meter_refusal(&refusal, self.options.platform_error_of_meter_usage)),
-        })
-    }
-
-    fn register_usage(&mut self, signer: &Signer, body: &[u8], at: &Moment) -> Result<Decision, BadRequest> {
-        let request = wire::register_usage(body)?;
-        let Signer { task, region } = signer;
-        let registered = match register_usage::register_usage(self, task, region, &request, at.now_ms) {
-            Ok(registered) => registered,
-            Err(refusal) => return Ok(refused(wire::register_refusal(&refusal))),
-        };
-        let claims = Claims {
-            product_code: &request.product_code,
-            public_key_version: request.public_key_version,
-            nonce: request.nonce.as_deref(),
-            iat: at.now_ms / 1_000,
-        };
-        let mut answer = match registered.key.sign(&claims) {
-            Ok(signature) => json!({ "Signature": signature }),
-            Err(error) => return Ok(refused(Reply::error("InternalServiceErrorException", &error.to_string()))),
-        };
-        if let Some(rotated_s) = registered.rotated_s {
-            answer["PublicKeyRotationTimestamp"] = json!(rotated_s);
-        }
-        let rule = registered.rule.to_owned();
-        Ok(Decision { reply: Reply::ok(answer), verdict: Verdict::Accepted, rule, record_id: None })
-    }
-
-    fn within_quota(&mut self, signer: &Signer, operation: &str, now_ms: u64) -> bool {
-        let Some(quota) = self.options.quota else { return true };
-        let per_second = match operation {
-            "MeterUsage" => quota.meter_usage,
-            "RegisterUsage" => quota.register_usage,
-            _ => return true,
-        };
-        let Signer { task: Task { account, .. }, region } = signer;
-        self.buckets.take(format!("{account}/{region}/{operation}"), per_second, now_ms)
-    }
-
-    fn dry_run(&self) -> Reply {
-        match self.options.dry_run {
-            DryRunReply::Empty => Reply::ok(json!({})),
-            DryRunReply::ErrorCode { status } => {
-                let message = "Request would have succeeded, but DryRun flag is set.";
-                Reply { status, ..Reply::error("DryRunOperation", message) }
-            }
-        }
+    fn within_quota(&mut self, signer: &Signer, operation: Operation, now_ms: u64) -> bool {
+        let Some(per_second) = self.options.quota.and_then(|quota| quota.of(operation)) else { return true };
+        let bucket = format!("{}/{}/{}", signer.task.account, signer.region, operation.name());
+        self.buckets.take(bucket, per_second, now_ms)
     }
 
     fn not_let_in(&self, refusal: &AuthRefusal) -> Decision {
-        let reply = Reply::error(refusal.code(), &refusal.to_string());
+        let reply = Reply::common(refusal.code(), &refusal.to_string());
         refused(Reply { status: self.options.auth_error_status, ..reply })
     }
 }
@@ -223,24 +217,45 @@ fn refused(reply: Reply) -> Decision {
 }
 
 fn malformed(bad: &BadRequest) -> Decision {
-    refused(Reply::error(bad.code(), &bad.to_string()))
+    refused(Reply::common(bad.code(), &bad.to_string()))
 }
 
-/// A call that a fault stops before anything is decided.
-fn spoilt(fault: Fault) -> Decision {
-    let reply = match fault {
-        Fault::Throttle => Reply::error("ThrottlingException", "The calls to the API are throttled."),
-        _ => Reply::error("InternalServiceErrorException", "An internal error has occurred. Retry your request."),
-    };
-    Decision { rule: "fault".to_owned(), verdict: Verdict::NotProcessed, ..refused(reply) }
+/// The answer to a call that a fault stops before anything is decided.
+fn spoilt(fault: Fault) -> Option<Reply> {
+    match fault {
+        Fault::Throttle => Some(Reply::error("ThrottlingException", THROTTLED)),
+        Fault::ExpiredCredentials => {
+            Some(Reply::common("ExpiredTokenException", "The security token included in the request is expired"))
+        }
+        Fault::Error503 => Some(Reply::unavailable()),
+        Fault::DropBefore | Fault::Error500 | Fault::ResetBefore => {
+            let message = "An internal error has occurred. Retry your request.";
+            Some(Reply::error("InternalServiceErrorException", message))
+        }
+        _ => None,
+    }
 }
 
-/// A random id in the form the service's examples have.
-pub(crate) fn uuid(mut bytes: [u8; 16]) -> String {
+pub(crate) fn delivery(fault: Option<Fault>) -> Delivery {
+    match fault {
+        Some(Fault::DropAfter | Fault::DropBefore) => Delivery::Dropped,
+        Some(Fault::ResetAfter | Fault::ResetBefore) => Delivery::Reset,
+        Some(Fault::Truncate) => Delivery::Truncated,
+        _ => Delivery::Whole,
+    }
+}
+
+/// A random id in the form the service's examples have; the n-th of one call.
+pub(crate) fn uuid(entropy: &[u8], n: usize) -> String {
+    let mut seed = entropy.to_vec();
+    seed.extend(n.to_be_bytes());
+    let hash = digest::digest(&digest::SHA256, &seed);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.as_ref()[..16]);
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let [a, b, c, d, e] = [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].map(hex);
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
-const TARGET_PREFIX: &str = "AWSMPMeteringService.";
+const THROTTLED: &str = "The calls to the API are throttled.";

@@ -1,5 +1,5 @@
 //! Signature Version 4, from the service's side: the signature is computed anew over the bytes received and compared.
-//! The service is `aws-marketplace`; the region in the scope is the region whose endpoint the client meant.
+//! The region in the scope is the region whose endpoint the client meant.
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use http::HeaderMap;
@@ -26,6 +26,8 @@ pub(crate) struct Signer {
 /// Why a request is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthRefusal {
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
     #[error("{0}")]
     Incomplete(&'static str),
     #[error("{0}")]
@@ -40,6 +42,7 @@ impl AuthRefusal {
     /// The error code on the wire.
     pub(crate) fn code(&self) -> &'static str {
         match self {
+            Self::ExpiredToken => "ExpiredTokenException",
             Self::Incomplete(_) => "IncompleteSignatureException",
             Self::InvalidSignature(_) => "InvalidSignatureException",
             Self::MissingToken => "MissingAuthenticationTokenException",
@@ -48,26 +51,37 @@ impl AuthRefusal {
     }
 }
 
-/// Verifies the signature of `received`. Its time must be within five minutes of one of `clocks_ms`: clients sign with
-/// the real clock or, when they follow it, with the emulator's.
-pub(crate) fn verify(received: Received<'_>, tasks: &Tasks, clocks_ms: &[u64]) -> Result<Signer, AuthRefusal> {
+/// The times a signature and its credentials are judged by.
+#[derive(Debug, Clone)]
+pub(crate) struct Times {
+    /// The spans in which a client may sign, five minutes more on either side; Unix milliseconds.
+    pub(crate) signing_ms: Vec<(u64, u64)>,
+    /// The time at which credentials must not have ended.
+    pub(crate) wire_ms: u64,
+}
+
+/// Verifies the signature of `received`.
+pub(crate) fn verify(received: Received<'_>, tasks: &Tasks, times: &Times) -> Result<Signer, AuthRefusal> {
     let authorization = header(received.headers, "authorization").ok_or(AuthRefusal::MissingToken)?;
     let parts = Authorization::parse(&authorization)?;
     let amz_date = header(received.headers, "x-amz-date").ok_or(AuthRefusal::Incomplete(NO_DATE))?;
     parts.check_scope(&amz_date)?;
 
-    let task = tasks.by_access_key(parts.access_key_id).ok_or(AuthRefusal::UnrecognizedClient)?;
-    if header(received.headers, "x-amz-security-token") != task.session_token {
+    let (task, keys) = tasks.by_access_key(parts.access_key_id).ok_or(AuthRefusal::UnrecognizedClient)?;
+    if header(received.headers, "x-amz-security-token") != keys.session_token {
         return Err(AuthRefusal::UnrecognizedClient);
     }
-    check_time(&amz_date, clocks_ms)?;
+    if keys.expires_ms.is_some_and(|expires_ms| times.wire_ms >= expires_ms) {
+        return Err(AuthRefusal::ExpiredToken);
+    }
+    check_time(&amz_date, &times.signing_ms)?;
     parts.check_signed_headers(received.headers)?;
 
     let scope = format!("{}/{}/{SERVICE}/aws4_request", parts.date, parts.region);
     let request_hash =
         hex(digest::digest(&digest::SHA256, canonical_request(received, parts.signed_headers).as_bytes()).as_ref());
     let string_to_sign = format!("{ALGORITHM}\n{amz_date}\n{scope}\n{request_hash}");
-    let expected = signature(&task.secret_access_key, parts.date, parts.region, &string_to_sign);
+    let expected = signature(&keys.secret_access_key, parts.date, parts.region, &string_to_sign);
     if constant_time::verify_slices_are_equal(expected.as_bytes(), parts.signature.as_bytes()).is_err() {
         let message = "The request signature we calculated does not match the signature you provided. \
                        Check your AWS Secret Access Key and signing method.";
@@ -134,13 +148,16 @@ impl<'a> Authorization<'a> {
     }
 }
 
-fn check_time(amz_date: &str, clocks_ms: &[u64]) -> Result<(), AuthRefusal> {
+fn check_time(amz_date: &str, spans_ms: &[(u64, u64)]) -> Result<(), AuthRefusal> {
     let signed_s = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", amz_date)
         .and_then(|time| jiff::tz::Offset::UTC.to_timestamp(time))
         .map_err(|_| AuthRefusal::Incomplete(NO_DATE))?
         .as_second();
     let signed_ms = u64::try_from(signed_s).unwrap_or(0).saturating_mul(1_000);
-    if clocks_ms.iter().all(|clock_ms| clock_ms.abs_diff(signed_ms) > SKEW_MAX_MS) {
+    let near = |(first, last): &(u64, u64)| {
+        (first.saturating_sub(SKEW_MAX_MS)..=last.saturating_add(SKEW_MAX_MS)).contains(&signed_ms)
+    };
+    if !spans_ms.iter().any(near) {
         return Err(AuthRefusal::InvalidSignature(format!("Signature expired or not yet current: {amz_date}.")));
     }
     Ok(())
@@ -194,9 +211,10 @@ mod tests {
     fn check(clock_ms: u64, spoil: impl FnOnce(&mut HeaderMap, &mut Vec<u8>)) -> &'static str {
         let new = NewTask { platform: Platform::Ecs, account: "1".into(), region: "us-east-1".into(), permits: None };
         let mut tasks = Tasks::default();
-        let task = tasks.add(Task::new(new, &[7; 64], 0)).unwrap().clone();
+        let task = Task::new(new, &[7; 64], 0);
+        assert!(tasks.add(task.clone()));
         let mut headers = HeaderMap::new();
-        let token = task.session_token.clone().unwrap();
+        let token = task.keys.session_token.clone().unwrap();
         for (name, value) in [
             ("host", "emulator"),
             ("x-amz-date", AT),
@@ -210,13 +228,14 @@ mod tests {
         let hash = hex(digest::digest(&digest::SHA256, canonical_request(received, SIGNED).as_bytes()).as_ref());
         let scope = "20261120/us-east-1/aws-marketplace/aws4_request";
         let to_sign = format!("{ALGORITHM}\n{AT}\n{scope}\n{hash}");
-        let signature = signature(&task.secret_access_key, "20261120", "us-east-1", &to_sign);
-        let key = &task.access_key_id;
+        let signature = signature(&task.keys.secret_access_key, "20261120", "us-east-1", &to_sign);
+        let key = &task.keys.access_key_id;
         let value = format!("{ALGORITHM} Credential={key}/{scope}, SignedHeaders={SIGNED}, Signature={signature}");
         headers.insert("authorization", HeaderValue::from_str(&value).unwrap());
         spoil(&mut headers, &mut body);
         let received = Received { method: "POST", path: "/", query: "", headers: &headers, body: &body };
-        verify(received, &tasks, &[0, clock_ms]).map_or_else(|refusal| refusal.code(), |_| "ok")
+        let times = Times { signing_ms: vec![(0, 0), (clock_ms, clock_ms)], wire_ms: clock_ms };
+        verify(received, &tasks, &times).map_or_else(|refusal| refusal.code(), |_| "ok")
     }
 
     #[test]

@@ -9,7 +9,8 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     bill::{hour_text, parts},
-    ledger::{Ledger, Record, RecordKey},
+    ledger::{Ledger, Record, RecordKey, Source},
+    quantity::Quantity,
 };
 
 /// One call of the AWS API, as it was decided.
@@ -22,10 +23,16 @@ pub(crate) struct Call {
     pub(crate) operation: String,
     /// Empty when the caller could not be told.
     pub(crate) resource: String,
+    /// Account of the caller; empty likewise.
+    pub(crate) account: String,
+    /// Region of the endpoint called; empty likewise.
+    pub(crate) region: String,
     pub(crate) request: Value,
     /// HTTP status; 0 when the connection was closed without an answer.
     pub(crate) status: u16,
     pub(crate) code: Option<String>,
+    /// The answer as it was decided, whatever a fault made of it.
+    pub(crate) reply: Value,
     pub(crate) record_id: Option<String>,
     pub(crate) verdict: Verdict,
     /// Which rule decided.
@@ -95,7 +102,7 @@ pub(crate) struct Records {
     records: Vec<BillRecord>,
     registrations: Vec<BillRegistration>,
     /// Units of each dimension over all products, resources and hours.
-    billed: BTreeMap<String, u64>,
+    billed: BTreeMap<String, Quantity>,
     /// The same, split as the buyer's bill is.
     billed_by_hour: Vec<BillLine>,
 }
@@ -103,20 +110,30 @@ pub(crate) struct Records {
 #[derive(Debug, Serialize)]
 struct BillRecord {
     product_code: String,
+    /// Empty for usage that a service reports of its customers.
     resource: String,
+    /// Whose usage a service reports.
+    customer: Option<BillCustomer>,
     dimension: String,
     hour: String,
     /// Unix seconds.
     timestamp: i64,
-    quantity: u32,
+    quantity: Quantity,
     allocations: Vec<BillAllocation>,
     record_id: String,
     seen: u32,
 }
 
 #[derive(Debug, Serialize)]
+struct BillCustomer {
+    account: String,
+    license_arn: Option<String>,
+    region: String,
+}
+
+#[derive(Debug, Serialize)]
 struct BillAllocation {
-    quantity: u32,
+    quantity: Quantity,
     tags: Vec<(String, String)>,
 }
 
@@ -133,19 +150,19 @@ struct BillLine {
     dimension: String,
     hour: String,
     tags: Vec<(String, String)>,
-    quantity: u64,
+    quantity: Quantity,
 }
 
 impl Records {
     /// Sums up what the ledger holds.
     pub(crate) fn of(ledger: &Ledger) -> Self {
-        let mut billed: BTreeMap<String, u64> = BTreeMap::new();
+        let mut billed: BTreeMap<String, Quantity> = BTreeMap::new();
         let mut lines = BTreeMap::new();
         for (key, record) in ledger.records() {
-            *billed.entry(key.dimension.clone()).or_default() += u64::from(record.quantity);
+            *billed.entry(key.dimension.clone()).or_default() += record.quantity;
             for (tags, quantity) in parts(record) {
                 let line = (key.product_code.clone(), key.dimension.clone(), key.hour, tags);
-                *lines.entry(line).or_insert(0_u64) += u64::from(quantity);
+                *lines.entry(line).or_default() += quantity;
             }
         }
         let lines = lines.into_iter().map(|((product_code, dimension, hour, tags), quantity)| BillLine {
@@ -171,9 +188,16 @@ impl Records {
 
 fn bill_record(key: &RecordKey, record: &Record) -> BillRecord {
     let allocations = record.allocations.iter().cloned();
+    let (resource, customer) = match key.source.clone() {
+        Source::Customer { account, license_arn, region } => {
+            (String::new(), Some(BillCustomer { account, license_arn, region }))
+        }
+        Source::Resource(resource) => (resource, None),
+    };
     BillRecord {
         product_code: key.product_code.clone(),
-        resource: key.resource.clone(),
+        resource,
+        customer,
         dimension: key.dimension.clone(),
         hour: hour_text(key.hour),
         timestamp: record.timestamp_ms.div_euclid(1_000),
@@ -197,9 +221,12 @@ mod tests {
             at_ms: 0,
             operation: "MeterUsage".to_owned(),
             resource: String::new(),
+            account: String::new(),
+            region: String::new(),
             request: Value::String("x".repeat(bytes)),
             status: 200,
             code: None,
+            reply: Value::Null,
             record_id: None,
             verdict: Verdict::Accepted,
             rule: "recorded".to_owned(),

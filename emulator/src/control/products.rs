@@ -48,8 +48,11 @@ struct ProductBody {
     pricing: Pricing,
     #[serde(default)]
     dimensions: Vec<String>,
-    /// The account whose calls are in preview mode.
+    /// The account whose calls are in preview mode, and that sells a service.
     publisher: Option<String>,
+    /// Integrated before licences were: its customers have a `CustomerIdentifier`.
+    #[serde(default)]
+    customer_identifiers: bool,
     #[serde(default = "first_version")]
     key_versions: Vec<u32>,
     /// Key version to the Unix second at which it was rotated out.
@@ -65,10 +68,17 @@ struct ProductBody {
 /// Puts a product on sale, or changes it; keys and prices that it has stay.
 pub(super) async fn put(State(shared): State<Arc<Shared>>, Path(code): Path<String>, body: Bytes) -> Reply {
     let body: ProductBody = read(&body)?;
+    if body.key_versions.len() > KEY_VERSIONS_MAX || body.key_versions.contains(&0) {
+        return Err(Refusal::bad(format!("key_versions must be at most {KEY_VERSIONS_MAX} numbers from 1")));
+    }
     let mut product = Product::new(body.pricing, body.dimensions);
     if let Some(publisher) = body.publisher {
         product = product.with_publisher(publisher);
     }
+    if body.customer_identifiers {
+        product = product.with_customer_identifiers();
+    }
+    product.publish_by(&shared.service().options.publisher);
     for (dimension, price) in body.prices {
         product = product.with_price(dimension, price);
     }
@@ -91,6 +101,9 @@ pub(super) async fn put(State(shared): State<Arc<Shared>>, Path(code): Path<Stri
     shared.service().products.insert(code, product);
     Ok(Json(json!({})))
 }
+
+/// Each takes a while to make.
+const KEY_VERSIONS_MAX: usize = 100;
 
 fn first_version() -> Vec<u32> {
     vec![1]

@@ -58,12 +58,12 @@ async fn a_scope_for_another_service_or_day_is_refused() {
     let (status, body) = world.raw(&http_request("POST", "/", &[TARGET], "{}")).await;
     answers.push_str(&format!("{status} {body}\n"));
     assert_snapshot!(answers, @r#"
-    400 {"__type":"com.amazonaws.marketplacemetering#InvalidSignatureException","message":"Credential should be scoped to correct service: 'aws-marketplace'."}
-    400 {"__type":"com.amazonaws.marketplacemetering#InvalidSignatureException","message":"Date in Credential scope does not match X-Amz-Date: '20261119'."}
-    400 {"__type":"com.amazonaws.marketplacemetering#InvalidSignatureException","message":"Signature expired or not yet current: 20200101T000000Z."}
-    400 {"__type":"com.amazonaws.marketplacemetering#IncompleteSignatureException","message":"Credential must be KEY/DATE/REGION/SERVICE/aws4_request."}
-    400 {"__type":"com.amazonaws.marketplacemetering#IncompleteSignatureException","message":"Date must be given in the X-Amz-Date header as YYYYMMDD'T'HHMMSS'Z'."}
-    400 {"__type":"com.amazonaws.marketplacemetering#MissingAuthenticationTokenException","message":"Missing Authentication Token"}
+    400 {"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Credential should be scoped to correct service: 'aws-marketplace'."}
+    400 {"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Date in Credential scope does not match X-Amz-Date: '20261119'."}
+    400 {"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired or not yet current: 20200101T000000Z."}
+    400 {"__type":"com.amazon.coral.service#IncompleteSignatureException","message":"Credential must be KEY/DATE/REGION/SERVICE/aws4_request."}
+    400 {"__type":"com.amazon.coral.service#IncompleteSignatureException","message":"Date must be given in the X-Amz-Date header as YYYYMMDD'T'HHMMSS'Z'."}
+    400 {"__type":"com.amazon.coral.service#MissingAuthenticationTokenException","message":"Missing Authentication Token"}
     "#);
 }
 

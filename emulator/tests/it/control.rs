@@ -57,6 +57,7 @@ async fn the_truth_is_what_would_be_billed() {
       "records": [
         {
           "allocations": [],
+          "customer": null,
           "dimension": "images",
           "hour": "2026-11-20T14:00:00Z",
           "product_code": "thumbnails",

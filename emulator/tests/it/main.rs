@@ -2,9 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
 mod auth;
+mod batch_meter_usage;
 mod bill;
 mod control;
 mod faults;
+mod identity;
 mod meter_usage;
+mod regions;
 mod register_usage;
+mod resolve_customer;
+mod robustness;
 mod world;

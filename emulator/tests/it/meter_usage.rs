@@ -238,7 +238,7 @@ async fn only_tasks_and_pods_with_roles_of_their_own_are_metered_in_their_region
 
 #[tokio::test]
 async fn the_quota_is_shared_by_the_account_and_filled_by_the_clock() {
-    let world = World::with(|options| options.quota = Some(Quota { meter_usage: 1, register_usage: 1 })).await;
+    let world = World::with(|options| options.quota = Some(Quota { meter_usage: 1, ..Quota::DOCUMENTED })).await;
     let (one, other) = (world.client(&world.task().await), world.client(&world.task().await));
     assert_eq!(send(images(&one, 1, 0)).await.len(), 36);
     // The clock runs while the test does; back in time nothing is filled, however slow the machine.

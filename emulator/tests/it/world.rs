@@ -1,6 +1,7 @@
 //! A running emulator, tasks on it, and the SDK client each of them would use.
 
 use std::net::SocketAddr;
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_sdk_marketplacemetering::{
     Client, Config,
@@ -9,20 +10,27 @@ use aws_sdk_marketplacemetering::{
     operation::meter_usage::builders::MeterUsageFluentBuilder,
     primitives::DateTime,
 };
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::oneshot,
 };
-use tollgate_emulator::{Emulator, Options, Pricing, Product};
+use tollgate_emulator::{Emulator, Options, Pricing, Product, WireClock};
 
 /// 2026-11-20T14:30:00Z.
 pub(crate) const NOON: u64 = 1_795_185_000;
 
+/// The account that publishes `board`.
+pub(crate) const SELLER: &str = "210987654321";
+
 /// An emulator on a free port; it stops when the world is dropped.
 pub(crate) struct World {
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     _stop: oneshot::Sender<()>,
 }
 
@@ -32,7 +40,8 @@ pub(crate) struct Task {
 }
 
 impl World {
-    /// A world in which `thumbnails` is sold by use, `editor` by the hour, both subscribed, at half past two.
+    /// A world in which `thumbnails` is sold by use, `editor` by the hour and `board` as a service, all subscribed, at
+    /// half past two. Its clients may live by its clock.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
@@ -43,11 +52,13 @@ impl World {
             products: [
                 ("thumbnails".to_owned(), Product::new(Pricing::Custom, ["images", "gigapixels", "start"])),
                 ("editor".to_owned(), Product::new(Pricing::Hourly, [""; 0])),
+                ("board".to_owned(), Product::new(Pricing::Saas, ["users", "storage"]).with_publisher(SELLER)),
             ]
             .into(),
             quota: None,
             start_s: Some(NOON),
-            subscribed: vec!["thumbnails".to_owned(), "editor".to_owned()],
+            subscribed: ["thumbnails", "editor", "board"].map(str::to_owned).to_vec(),
+            wire_clock: WireClock::Emulator,
             ..Options::default()
         };
         change(&mut options);
@@ -85,6 +96,49 @@ impl World {
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .retry_config(RetryConfig::disabled());
         Client::from_conf(config.build())
+    }
+
+    /// A holder of keys in the seller's account.
+    pub(crate) async fn seller(&self) -> Task {
+        self.task_with(json!({ "platform": "static", "account": SELLER })).await
+    }
+
+    /// One call of the service with a body as it is, signed for `region` by somebody else's code.
+    pub(crate) async fn call(&self, task: &Task, operation: &str, region: &str, body: &str) -> Answer {
+        self.call_as(task, &format!("AWSMPMeteringService.{operation}"), region, body).await
+    }
+
+    pub(crate) async fn call_as(&self, task: &Task, target: &str, region: &str, body: &str) -> Answer {
+        let request = self.signed(task, target, region, body).await;
+        let (status, answer) = self.raw(&request).await;
+        let body: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
+        let code = body["__type"].as_str().and_then(|name| name.rsplit('#').next()).unwrap_or("-").to_owned();
+        Answer { status, code, body }
+    }
+
+    /// The bytes of a signed request at the emulator's time.
+    pub(crate) async fn signed(&self, task: &Task, target: &str, region: &str, body: &str) -> String {
+        let now_ms = self.get("/_tollgate/clock").await["now_ms"].as_u64().unwrap();
+        let token = task.json["session_token"].as_str().map(str::to_owned);
+        let identity =
+            Credentials::new(task.text("access_key_id"), task.text("secret_access_key"), token, None, "test");
+        let identity = identity.into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name("aws-marketplace")
+            .time(UNIX_EPOCH + Duration::from_millis(now_ms))
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap()
+            .into();
+        let headers = [("host", "emulator"), ("x-amz-target", target)];
+        let signable =
+            SignableRequest::new("POST", "http://emulator/", headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
+        let (instructions, _) = sign(signable.unwrap(), &params).unwrap().into_parts();
+        let mut all = vec![("x-amz-target", target)];
+        all.extend(instructions.headers());
+        http_request("POST", "/", &all, body)
     }
 
     pub(crate) async fn advance(&self, seconds: i64) -> Value {
@@ -143,6 +197,15 @@ impl World {
         let status = answer.split(' ').nth(1).map_or(0, |status| status.parse().unwrap());
         (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
     }
+}
+
+/// An answer of the service.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The error code; `-` if there is none.
+    pub(crate) code: String,
+    pub(crate) body: Value,
 }
 
 impl Task {
