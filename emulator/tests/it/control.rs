@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 use serde_json::json;
-use tollgate_emulator::{BindError, Emulator, Options};
+use tollgate_emulator::{BindError, Emulator, Options, WireClock};
 
 use crate::world::{NOON, World, http_request, images, send};
 
@@ -114,4 +114,39 @@ async fn a_taken_port_is_an_error_to_act_on() {
     let first = Emulator::bind("127.0.0.1:0", Options::default()).unwrap();
     let second = Emulator::bind(first.addr(), Options::default());
     assert!(matches!(second, Err(BindError::Listen(error)) if error.kind() == std::io::ErrorKind::AddrInUse));
+}
+
+#[tokio::test]
+async fn a_frozen_clock_shows_one_time_and_a_fast_one_runs_away() {
+    let world = World::new().await;
+    let frozen = world.post("/_tollgate/clock", &json!({ "speed": 0 })).await;
+    assert_eq!(world.get("/_tollgate/clock").await["now_ms"], frozen["now_ms"]);
+    world.advance(60).await;
+    let later = world.get("/_tollgate/clock").await["now_ms"].as_u64().unwrap();
+    assert_eq!(later - frozen["now_ms"].as_u64().unwrap(), 60_000);
+    let fast = world.post("/_tollgate/clock", &json!({ "speed": 100_000 })).await;
+    // Each request takes some time, a millisecond of which is more than a minute here.
+    let mut now = fast["now_ms"].as_u64().unwrap();
+    let until = now + 3_600_000;
+    while now < until {
+        now = world.get("/_tollgate/clock").await["now_ms"].as_u64().unwrap();
+    }
+    assert_eq!(fast["speed"], 100_000);
+    assert_eq!(world.post("/_tollgate/clock", &json!({ "speed": 100_001 })).await["status"], 400);
+}
+
+#[tokio::test]
+async fn real_clients_are_not_refused_wherever_the_clock_stands() {
+    let world = World::with(|options| options.wire_clock = WireClock::Real).await;
+    let client = world.client(&world.task().await);
+    assert_eq!(send(images(&client, 1, 0)).await.len(), 36);
+    world.advance(-90 * 86_400).await;
+    assert_eq!(send(images(&client, 1, -90 * 86_400)).await.len(), 36);
+    // Another client's clock follows the emulator's: it is the one that is refused now.
+    let task = world.task().await;
+    let followed = world.call(&task, "MeterUsage", "us-east-1", "{}").await;
+    assert_eq!(followed.code, "InvalidSignatureException");
+    let shown = world.post("/_tollgate/clock", &json!({ "wire": "emulator" })).await;
+    assert_eq!(shown["wire"], "emulator");
+    assert_eq!(world.call(&task, "MeterUsage", "us-east-1", "{}").await.code, "ValidationException");
 }

@@ -1,7 +1,13 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::world::{World, images, send};
+use aws_sdk_marketplacemetering::primitives::{DateTime, DateTimeFormat};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::world::{NOON, World, images, send};
 
 #[tokio::test]
 async fn a_record_kept_before_the_connection_dropped_has_the_same_id_when_it_is_sent_again() {
@@ -73,4 +79,104 @@ async fn a_fault_that_is_not_known_is_refused() {
     let answer = world.post("/_tollgate/faults", &json!({ "fault": "gremlins" })).await;
     assert_eq!(answer["status"], 400);
     assert_eq!(world.post("/_tollgate/faults", &json!({ "fault": "throttle", "count": 0 })).await["status"], 400);
+    assert_eq!(world.post("/_tollgate/faults", &json!({ "fault": "throttle", "probability": 2 })).await["status"], 400);
+}
+
+/// Status, `Date` and body of one answer to `request`, or how the connection ended.
+async fn exchange(world: &World, request: &str) -> String {
+    let mut stream = TcpStream::connect(world.addr).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let end = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        return end.map_or_else(|error| format!("{:?}", error.kind()), |_| "closed".to_owned());
+    };
+    let value =
+        |name: &str| head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap_or("-").to_owned();
+    let status = head.split(' ').nth(1).unwrap();
+    format!("{status} {} {} of {} bytes", value("content-type"), body.len(), value("content-length"))
+}
+
+#[tokio::test]
+async fn a_connection_is_broken_off_as_the_fault_says() {
+    let world = World::new().await;
+    let task = world.task().await;
+    let body = json!({ "ProductCode": "thumbnails", "Timestamp": NOON, "UsageDimension": "images" }).to_string();
+    let mut answers = String::new();
+    for fault in ["drop-before", "reset-before", "error-503", "truncate", "drop-after", "reset-after"] {
+        world.fault(json!({ "fault": fault })).await;
+        let request = world.signed(&task, "AWSMPMeteringService.MeterUsage", "us-east-1", &body).await;
+        let answer = exchange(&world, &request).await;
+        let seen = world.truth().await["records"][0]["seen"].as_u64().unwrap_or_default();
+        answers.push_str(&format!("{fault}: {answer}, kept {seen} times\n"));
+    }
+    assert_snapshot!(answers, @"
+    drop-before: closed, kept 0 times
+    reset-before: ConnectionReset, kept 0 times
+    error-503: 503 text/html 58 of 58 bytes, kept 0 times
+    truncate: 200 application/x-amz-json-1.1 29 of 59 bytes, kept 1 times
+    drop-after: closed, kept 2 times
+    reset-after: ConnectionReset, kept 3 times
+    ");
+}
+
+#[tokio::test]
+async fn an_sdk_sees_a_broken_answer_as_none_and_a_503_without_a_code() {
+    let world = World::new().await;
+    let client = world.client(&world.task().await);
+    let mut answers = String::new();
+    for fault in ["truncate", "reset-after", "error-503", "expired-credentials", "wrong-date"] {
+        world.fault(json!({ "fault": fault })).await;
+        let answer = send(images(&client, 5, 0)).await;
+        answers.push_str(&format!("{fault}: {}\n", if answer.len() == 36 { "an id" } else { &answer }));
+    }
+    assert_snapshot!(answers, @"
+    truncate: unreadable
+    reset-after: no answer
+    error-503: unreadable
+    expired-credentials: ExpiredTokenException
+    wrong-date: an id
+    ");
+    assert_eq!(world.truth().await["billed"], json!({ "images": 5 }));
+}
+
+#[tokio::test]
+async fn the_date_is_wrong_by_as_much_as_the_fault_says() {
+    let world = World::new().await;
+    let date_ms = async |request: &str| {
+        let mut stream = TcpStream::connect(world.addr).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let date = answer.lines().find_map(|line| line.strip_prefix("date: ")).unwrap().to_owned();
+        DateTime::from_str(&date, DateTimeFormat::HttpDate).unwrap().secs()
+    };
+    let task = world.task().await;
+    let request = world.signed(&task, "AWSMPMeteringService.MeterUsage", "us-east-1", "{}").await;
+    let right = date_ms(&request).await;
+    world.fault(json!({ "fault": "wrong-date", "skew_s": -7_200 })).await;
+    let wrong = date_ms(&request).await;
+    assert!((7_100..=7_200).contains(&(right - wrong)), "{right} {wrong}");
+}
+
+#[tokio::test]
+async fn faults_are_listed_with_their_hits_and_can_be_taken_away_one_by_one() {
+    let world = World::new().await;
+    let task = world.task().await;
+    let arn = task.json["task_arn"].clone();
+    let first = world.post("/_tollgate/faults", &json!({ "fault": "throttle", "resource": arn, "for_s": 60 })).await;
+    world.post("/_tollgate/faults", &json!({ "fault": "delay", "probability": 0.5, "seed": 3 })).await;
+    let (one, other) = (world.client(&task), world.client(&world.task().await));
+    assert_eq!(send(images(&one, 1, 0)).await, "ThrottlingException");
+    assert_eq!(send(images(&other, 1, 0)).await.len(), 36, "another resource");
+    let listed = world.get("/_tollgate/faults").await["faults"].take();
+    assert_eq!(
+        (&listed[0]["hits"], &listed[0]["fault"], &listed[1]["left"]),
+        (&json!(1), &json!("throttle"), &json!(null))
+    );
+    let path = format!("/_tollgate/faults/{}", first["id"]);
+    assert_eq!(world.ask("DELETE", &path, "").await, json!({}));
+    assert_eq!(world.ask("DELETE", &path, "").await["status"], 404);
+    assert_eq!(send(images(&one, 1, 0)).await.len(), 36);
 }
