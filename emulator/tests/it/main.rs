@@ -4,9 +4,12 @@
 mod auth;
 mod batch_meter_usage;
 mod bill;
+mod clients;
+mod conformance;
 mod control;
 mod faults;
 mod identity;
+mod install;
 mod meter_usage;
 mod regions;
 mod register_usage;
