@@ -156,6 +156,6 @@ impl AsyncWrite for Line {
 }
 
 /// A head that has not come by then never will.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a head may measure, in bytes.
 const HEAD_MAX: usize = 64 << 10;
