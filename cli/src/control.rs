@@ -10,9 +10,6 @@ use serde_json::{Value, json};
 use crate::http::Http;
 use crate::trouble::{Result, Trouble};
 
-/// How long one long poll may hang, in seconds; then it is asked anew.
-const POLL_S: u32 = 20;
-
 /// A client of one emulator.
 #[derive(Clone, Debug)]
 pub struct Control {
@@ -79,6 +76,30 @@ struct Calls {
     last: u64,
 }
 
+/// A page of the log of calls, as the emulator tells it.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    /// Oldest first.
+    pub calls: Vec<Value>,
+    /// Where to go on.
+    pub last: u64,
+    /// The number of the newest call there is.
+    pub newest: u64,
+}
+
+/// What came of an assertion.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Finding {
+    /// The sentence.
+    pub assertion: String,
+    /// Whether it is true.
+    pub holds: bool,
+    /// How many there are.
+    pub found: u64,
+    /// What there is instead, some of it.
+    pub near: Vec<String>,
+}
+
 /// What AWS would bill.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Truth {
@@ -136,6 +157,9 @@ pub struct Fault<'a> {
 }
 
 impl Control {
+    /// How long one long poll may hang, in seconds; then it is asked anew.
+    pub const POLL_S: u32 = 20;
+
     /// A client of the emulator at `origin`, such as `http://127.0.0.1:4000`.
     pub fn new(origin: impl Into<String>) -> Self {
         Self { origin: origin.into(), http: Http::http1() }
@@ -217,8 +241,52 @@ impl Control {
     /// # Errors
     /// The emulator does not answer.
     pub async fn calls(&self, seq: u64) -> Result<(Vec<Call>, u64)> {
-        let calls: Calls = self.get(&format!("/_tollgate/calls?after={seq}&wait_s={POLL_S}")).await?;
+        let calls: Calls = self.get(&format!("/_tollgate/calls?after={seq}&wait_s={}", Self::POLL_S)).await?;
         Ok((calls.calls, calls.last))
+    }
+
+    /// The calls after `seq`, whole; waits `wait_s` seconds for the first.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn page(&self, seq: u64, wait_s: u32) -> Result<Page> {
+        self.get(&format!("/_tollgate/calls?after={seq}&wait_s={wait_s}")).await
+    }
+
+    /// The codes of the products on sale.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn products(&self) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Products {
+            products: BTreeMap<String, Value>,
+        }
+        let on_sale: Products = self.get("/_tollgate/products").await?;
+        Ok(on_sale.products.into_keys().collect())
+    }
+
+    /// Checks sentences such as `exactly one record of 12 for images at 14:00`.
+    ///
+    /// # Errors
+    /// The emulator does not answer, or cannot read one.
+    pub async fn check(&self, sentences: &[String]) -> Result<Vec<Finding>> {
+        #[derive(Deserialize)]
+        struct Findings {
+            findings: Vec<Finding>,
+        }
+        let path = "/_tollgate/assertions";
+        let body = self.exchange(Method::POST, path, Some(&json!({ "assertions": sentences }))).await?;
+        let findings: Findings = self.parse(path, &body)?;
+        Ok(findings.findings)
+    }
+
+    /// Changes something by any request of the interface.
+    ///
+    /// # Errors
+    /// The emulator does not answer, or refuses.
+    pub async fn change(&self, method: Method, path: &str, body: Option<&Value>) -> Result<()> {
+        self.exchange(method, path, body).await.map(|_| ())
     }
 
     /// All calls so far, at once.
@@ -280,6 +348,13 @@ impl Control {
             .send(method, &url, &[("content-type", "application/json")], bytes)
             .await
             .map_err(|error| self.odd(path, &error.to_string()))?;
+        if reply.status.is_client_error() {
+            // The emulator says what is wrong with the request; it is not the emulator that is wrong.
+            let error: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+            let why =
+                error["error"].as_str().map_or_else(|| format!("{}: {}", reply.status, reply.text()), str::to_owned);
+            return Err(Trouble::new(format!("the emulator at {} refuses: {why}", self.origin), "", ""));
+        }
         if !reply.status.is_success() {
             return Err(self.odd(path, &format!("{}: {}", reply.status, reply.text())));
         }

@@ -8,6 +8,7 @@
 //! emulator judges, this crate starts them and compares.
 
 pub mod arguments;
+pub mod assertions;
 pub mod build;
 pub mod completions;
 pub mod control;
@@ -20,11 +21,13 @@ pub mod host;
 pub mod http;
 pub mod interrupt;
 pub mod lab_host;
+pub mod listen;
 pub mod open_watch;
 pub mod process;
 pub mod product;
 pub mod service;
 pub mod table;
 pub mod toolchain;
+pub mod trigger;
 pub mod trouble;
 pub mod words;

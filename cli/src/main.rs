@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tollgate_cli::arguments::{Arguments, Command};
 use tollgate_cli::trouble::Result;
-use tollgate_cli::{completions, demo, dev, doctor, emulator, lab_host, words};
+use tollgate_cli::{assertions, completions, demo, dev, doctor, emulator, lab_host, listen, trigger, words};
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
@@ -18,6 +18,9 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => run(demo::run(arguments)),
         Command::Dev(arguments) => run(dev::run(arguments)),
         Command::Emulator(arguments) => run(emulator::run(arguments)),
+        Command::Trigger(arguments) => run(trigger::run(arguments)),
+        Command::Listen(arguments) => run(listen::run(arguments)),
+        Command::Assert(arguments) => run(assertions::run(arguments)),
         Command::Doctor(arguments) => run(doctor::run(arguments)),
     };
     match result {

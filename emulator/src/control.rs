@@ -4,8 +4,10 @@
 mod agreements;
 mod bill;
 mod calls;
+mod changes;
 mod clock;
 mod faults;
+mod guard;
 mod products;
 mod subscriptions;
 mod tasks;
@@ -25,8 +27,9 @@ use tokio::sync::watch;
 
 use crate::server::Shared;
 
-pub(crate) fn routes() -> Router<Arc<Shared>> {
-    table().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+pub(crate) fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    let router = table().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    router.layer(axum::middleware::from_fn_with_state(Arc::clone(shared), guard::guard))
 }
 
 /// Every path and what answers it; `openapi.json` describes the same.
@@ -36,6 +39,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/_tollgate/assertions", post(bill::check)),
         ("/_tollgate/bill", get(bill::bill)),
         ("/_tollgate/calls", get(calls::calls)),
+        ("/_tollgate/changes", get(changes::changes)),
         ("/_tollgate/clock", get(clock::clock).post(clock::turn)),
         ("/_tollgate/faults", get(faults::list).post(faults::plan).delete(faults::clear)),
         ("/_tollgate/faults/{id}", delete(faults::remove)),
@@ -44,6 +48,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/_tollgate/products", get(products::list)),
         ("/_tollgate/products/{product_code}", put(products::put)),
         ("/_tollgate/registration-tokens", post(agreements::registration_token)),
+        ("/_tollgate/subscriptions", get(subscriptions::list)),
         ("/_tollgate/subscriptions/{product_code}", put(subscriptions::put)),
         ("/_tollgate/tasks", post(tasks::start)),
         ("/_tollgate/tasks/{id}", delete(tasks::end)),

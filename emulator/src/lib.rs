@@ -18,6 +18,7 @@ mod assertion;
 mod batch_meter_usage;
 mod bill;
 mod clock;
+mod config;
 mod connection;
 mod control;
 mod entitlement;
@@ -43,13 +44,15 @@ mod service;
 mod sigv4;
 mod sts;
 mod truth;
+mod web;
 mod wire;
 
+pub use config::ConfigErrors;
 pub use jwt::{KeyError, SigningKey};
 pub use money::Dollars;
 pub use options::{
-    BilledFrom, DryRunReply, ExpiredKey, Options, PastWindow, RefusedResource, TagCharset, TokenScope, UnknownCustomer,
-    WireClock,
+    BilledFrom, DryRunReply, ExpiredKey, Options, PastWindow, RefusedResource, Subscription, TagCharset, TokenScope,
+    UnknownCustomer, WireClock,
 };
 pub use product::{Pricing, Product};
 pub use quota::Quota;

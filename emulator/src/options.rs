@@ -33,6 +33,9 @@ pub struct Options {
     /// How far a `Timestamp` may lie ahead of the emulator's clock, in seconds. AWS documents no limit. Default 300,
     /// the skew that signatures are allowed.
     pub future_tolerance_s: u32,
+    /// Names under which browsers may use the page and the control API, besides addresses and names that nobody
+    /// outside can own. Default: none.
+    pub host_names: Vec<String>,
     /// The oldest `Timestamp` taken. Documented is "six hours". Default: exactly that.
     pub past_window: PastWindow,
     /// Error code of `MeterUsage` from a platform that is not supported. Its list of errors names none. Default
@@ -60,8 +63,8 @@ pub struct Options {
     pub region: String,
     /// The time the emulator's clock shows at first, in Unix seconds. Default `None`: the real time.
     pub start_s: Option<u64>,
-    /// Product codes that [`Options::account`] is subscribed to from the start.
-    pub subscribed: Vec<String>,
+    /// The subscriptions there are from the start.
+    pub subscribed: Vec<Subscription>,
     /// Which characters a tag may have. The regular expression of the service model allows more than the sentence
     /// beside it. Default: the expression, since machines enforce that one.
     pub tag_charset: TagCharset,
@@ -87,6 +90,7 @@ impl Default for Options {
             expired_key: ExpiredKey::Sign,
             final_usage_s: 3_600,
             future_tolerance_s: 300,
+            host_names: Vec::new(),
             past_window: PastWindow::Exact,
             platform_error_of_meter_usage: "PlatformNotSupportedException",
             products: BTreeMap::new(),
@@ -114,6 +118,15 @@ pub enum BilledFrom {
     Registration,
     /// The start of the task; for one registered later than six hours after it, of the month at most.
     TaskStart,
+}
+
+/// An account's subscription to a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Twelve digits.
+    pub account: String,
+    /// The product code.
+    pub product_code: String,
 }
 
 /// The answer to a permitted `DryRun`.

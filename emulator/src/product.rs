@@ -36,6 +36,8 @@ pub struct Product {
     publisher: Option<String>,
     legacy: bool,
     keys: BTreeMap<u32, KeyVersion>,
+    /// Key versions to be generated when the emulator starts.
+    expected: Vec<u32>,
     prices: BTreeMap<String, Dollars>,
     price_per_hour: Option<Dollars>,
 }
@@ -57,6 +59,7 @@ impl Product {
             publisher: None,
             legacy: false,
             keys: BTreeMap::new(),
+            expected: Vec::new(),
             prices: BTreeMap::new(),
             price_per_hour: None,
         }
@@ -117,6 +120,20 @@ impl Product {
         }
     }
 
+    /// Says which key versions there are to be when the emulator starts.
+    pub(crate) fn expect_keys(&mut self, versions: Vec<u32>) {
+        self.expected = versions;
+    }
+
+    /// Generates what is expected; a product with no keys at all gets version 1.
+    pub(crate) fn generate_expected_keys(&mut self) -> Result<(), KeyError> {
+        let mut versions = std::mem::take(&mut self.expected);
+        if versions.is_empty() && self.keys.is_empty() {
+            versions.push(1);
+        }
+        self.generate_keys(versions)
+    }
+
     /// Takes over what is not said anew of what the product was before: its signing keys, and prices.
     pub(crate) fn inherit(&mut self, before: &Self) {
         self.keys.clone_from(&before.keys);
@@ -131,10 +148,6 @@ impl Product {
         if let Some(key) = self.keys.get_mut(&version) {
             key.rotated_s = Some(unix_s);
         }
-    }
-
-    pub(crate) fn has_keys(&self) -> bool {
-        !self.keys.is_empty()
     }
 
     pub(crate) fn pricing(&self) -> Pricing {

@@ -33,6 +33,7 @@ use crate::{
     options::Options,
     service::{Answer, Delivery, Moment, Service, uuid},
     sigv4::{Received, Times},
+    web,
     wire::{self, Reply},
 };
 
@@ -53,8 +54,8 @@ impl Emulator {
         let listener = TcpListener::bind(addr).map_err(BindError::Listen)?;
         listener.set_nonblocking(true).map_err(BindError::Listen)?;
         let addr = listener.local_addr().map_err(BindError::Listen)?;
-        for product in options.products.values_mut().filter(|product| !product.has_keys()) {
-            product.generate_keys([1]).map_err(BindError::Key)?;
+        for product in options.products.values_mut() {
+            product.generate_expected_keys().map_err(BindError::Key)?;
         }
         let clock = Clock::starting_at(options.start_s, options.wire_clock);
         let (account, region) = (options.account.clone(), options.region.clone());
@@ -66,8 +67,10 @@ impl Emulator {
             clock,
             node,
             sessions: instance::Sessions::new(&entropy()),
+            host_names: service.options.host_names.clone(),
             service: Mutex::new(service),
             calls: watch::Sender::new(0),
+            changes: watch::Sender::new(1),
             closing: watch::Sender::new(false),
         };
         Ok(Self { listener, addr, shared: Arc::new(shared) })
@@ -134,6 +137,9 @@ pub(crate) struct Shared {
     pub(crate) node: Task,
     pub(crate) sessions: instance::Sessions,
     service: Mutex<Service>,
+    pub(crate) host_names: Vec<String>,
+    /// Counts what happens: calls, and changes by the control API.
+    pub(crate) changes: watch::Sender<u64>,
     /// The number of the last call.
     pub(crate) calls: watch::Sender<u64>,
     /// Whether the emulator stops, so that nobody waits on.
@@ -141,6 +147,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Wakes those who wait for something to happen.
+    pub(crate) fn tell_of_change(&self) {
+        self.changes.send_modify(|version| *version += 1);
+    }
+
     /// The state. A handler that panicked leaves it usable: each call changes it as its last step.
     pub(crate) fn service(&self) -> MutexGuard<'_, Service> {
         self.service.lock().unwrap_or_else(PoisonError::into_inner)
@@ -159,8 +170,9 @@ pub(crate) fn entropy<const N: usize>() -> [u8; N] {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", any(aws))
-        .merge(control::routes())
+        .merge(control::routes(&shared))
         .merge(instance::routes())
+        .merge(web::routes())
         .merge(metadata::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -185,6 +197,7 @@ async fn aws(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         *last = answer.seq.unwrap_or_default().max(*last);
         newer
     });
+    shared.tell_of_change();
     if answer.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
     }

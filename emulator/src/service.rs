@@ -13,7 +13,7 @@ use crate::{
     jwt::SigningKey,
     ledger::Ledger,
     operation::{Operation, TARGET_PREFIX},
-    options::Options,
+    options::{Options, Subscription},
     product::Product,
     quota::Buckets,
     resolve_customer::RegistrationTokens,
@@ -88,8 +88,8 @@ impl Service {
     pub(crate) fn new(options: Options) -> Self {
         let mut entitlements = Entitlements::default();
         let since_ms = options.start_s.unwrap_or_default().saturating_mul(1_000);
-        for product_code in &options.subscribed {
-            entitlements.subscribe(product_code, &options.account, since_ms);
+        for Subscription { account, product_code } in &options.subscribed {
+            entitlements.subscribe(product_code, account, since_ms);
         }
         let mut products = options.products.clone();
         products.values_mut().for_each(|product| product.publish_by(&options.publisher));

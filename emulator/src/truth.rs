@@ -85,6 +85,11 @@ impl Truth {
         self.calls.iter().skip(known).take(max).cloned().collect()
     }
 
+    /// The number of the newest call; 0 before the first.
+    pub(crate) fn newest(&self) -> u64 {
+        self.last
+    }
+
     /// How many of the first calls are kept no longer.
     pub(crate) fn dropped(&self) -> u64 {
         self.last - u64::try_from(self.calls.len()).unwrap_or(u64::MAX)

@@ -28,9 +28,9 @@ pub(super) struct Query {
 pub(super) async fn calls(State(shared): State<Arc<Shared>>, Asked(query): Asked<Query>) -> Result<Response, Refusal> {
     shared.wait(shared.calls.subscribe(), query.wait_s, |last| *last > query.after).await;
     let page = if query.format == Format::Csv { usize::MAX } else { PAGE_MAX };
-    let (calls, dropped) = {
+    let (calls, dropped, newest) = {
         let service = shared.service();
-        (service.truth.after(query.after, page), service.truth.dropped())
+        (service.truth.after(query.after, page), service.truth.dropped(), service.truth.newest())
     };
     if query.format == Format::Csv {
         let values: Vec<Value> = calls.iter().map(|call| json!(call)).collect();
@@ -44,8 +44,9 @@ pub(super) async fn calls(State(shared): State<Arc<Shared>>, Asked(query): Asked
         calls: Vec<Box<serde_json::value::RawValue>>,
         dropped: u64,
         last: u64,
+        newest: u64,
     }
-    Ok(Json(Page { calls, dropped, last }).into_response())
+    Ok(Json(Page { calls, dropped, last, newest }).into_response())
 }
 
 const PAGE_MAX: usize = 1_000;

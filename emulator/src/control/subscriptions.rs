@@ -1,6 +1,6 @@
 //! Who is subscribed to what.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
@@ -12,6 +12,19 @@ use serde_json::json;
 
 use super::{Refusal, Reply, read};
 use crate::server::Shared;
+
+/// Each product with the emulator's own buyer, and every other account that ever bought one.
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Reply {
+    let service = shared.service();
+    let ours = service.products.keys().map(|code| (service.options.account.as_str(), code.as_str()));
+    let bought = service.entitlements.agreements().map(|made| (made.account.as_str(), made.product_code.as_str()));
+    let pairs: BTreeSet<(&str, &str)> = ours.chain(bought).collect();
+    let subscriptions = pairs.into_iter().map(|(account, code)| {
+        let subscribed = service.entitlements.is_subscribed(code, account);
+        json!({ "account": account, "product_code": code, "subscribed": subscribed })
+    });
+    Ok(Json(json!({ "subscriptions": subscriptions.collect::<Vec<_>>() })))
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -28,7 +28,10 @@ async fn a_call_wakes_who_waits_for_it() {
     let call = &woken["calls"][0];
     assert_eq!((&call["record_id"], &call["resource"]), (&json!(id), &task.json["task_arn"]));
     assert_eq!(call["request"]["UsageQuantity"], 5);
-    assert_eq!(world.get("/_tollgate/calls?after=1").await, json!({ "calls": [], "dropped": 0, "last": 1 }));
+    assert_eq!(
+        world.get("/_tollgate/calls?after=1").await,
+        json!({ "calls": [], "dropped": 0, "last": 1, "newest": 1 })
+    );
 }
 
 #[tokio::test]

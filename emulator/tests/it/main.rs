@@ -4,6 +4,7 @@
 mod auth;
 mod batch_meter_usage;
 mod bill;
+mod browser;
 mod clients;
 mod conformance;
 mod control;
@@ -11,6 +12,7 @@ mod faults;
 mod identity;
 mod install;
 mod meter_usage;
+mod page;
 mod regions;
 mod register_usage;
 mod resolve_customer;

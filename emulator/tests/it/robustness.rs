@@ -64,12 +64,11 @@ async fn two_megabytes_are_too_much_and_the_answer_says_so() {
 async fn other_paths_and_methods_are_unknown_operations() {
     let world = World::new().await;
     let mut answers = String::new();
-    for (method, path) in [("GET", "/"), ("PUT", "/"), ("DELETE", "/x"), ("POST", "/../etc/passwd"), ("POST", "//")] {
+    for (method, path) in [("PUT", "/"), ("DELETE", "/x"), ("POST", "/../etc/passwd"), ("POST", "//")] {
         let (status, body) = world.raw(&http_request(method, path, &[], "")).await;
         answers.push_str(&format!("{method} {path}: {status} {body}\n"));
     }
     assert_snapshot!(answers, @r#"
-    GET /: 404 {"__type":"com.amazon.coral.service#UnknownOperationException","message":"The requested operation is not known."}
     PUT /: 404 {"__type":"com.amazon.coral.service#UnknownOperationException","message":"The requested operation is not known."}
     DELETE /x: 404 {"__type":"com.amazon.coral.service#UnknownOperationException","message":"The requested operation is not known."}
     POST /../etc/passwd: 404 {"__type":"com.amazon.coral.service#UnknownOperationException","message":"The requested operation is not known."}

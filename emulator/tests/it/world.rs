@@ -20,7 +20,7 @@ use tokio::{
     net::TcpStream,
     sync::oneshot,
 };
-use tollgate_emulator::{Emulator, Options, Pricing, Product, WireClock};
+use tollgate_emulator::{Emulator, Options, Pricing, Product, Subscription, WireClock};
 
 /// 2026-11-20T14:30:00Z.
 pub(crate) const NOON: u64 = 1_795_185_000;
@@ -57,7 +57,7 @@ impl World {
             .into(),
             quota: None,
             start_s: Some(NOON),
-            subscribed: ["thumbnails", "editor", "board"].map(str::to_owned).to_vec(),
+            subscribed: ["thumbnails", "editor", "board"].map(subscription).into(),
             wire_clock: WireClock::Emulator,
             ..Options::default()
         };
@@ -188,12 +188,40 @@ impl World {
         body
     }
 
-    /// Sends bytes as they are; status and body of the answer, or 0 when there is none.
-    pub(crate) async fn raw(&self, request: &str) -> (u16, String) {
+    /// The address of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    /// So many calls that nobody signed, one after the other on one connection.
+    pub(crate) async fn unsigned_calls(&self, count: usize) {
+        let target = [("x-amz-target", "AWSMPMeteringService.MeterUsage")];
+        let call = |index| {
+            let body = json!({ "ProductCode": "thumbnails", "UsageDimension": "images", "UsageQuantity": index });
+            let request = http_request("POST", "/", &target, &body.to_string());
+            if index == count { request } else { request.replace("connection: close", "connection: keep-alive") }
+        };
+        let requests: String = (1..=count).map(call).collect();
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        let mut answers = Vec::new();
+        let (written, read) = tokio::join!(writing.write_all(requests.as_bytes()), reading.read_to_end(&mut answers));
+        written.unwrap();
+        read.unwrap();
+    }
+
+    /// Sends bytes as they are; the answer with its head.
+    pub(crate) async fn whole(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// Sends bytes as they are; status and body of the answer, or 0 when there is none.
+    pub(crate) async fn raw(&self, request: &str) -> (u16, String) {
+        let answer = self.whole(request).await;
         let status = answer.split(' ').nth(1).map_or(0, |status| status.parse().unwrap());
         (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
     }
@@ -212,6 +240,11 @@ impl Task {
     pub(crate) fn text(&self, name: &str) -> &str {
         self.json[name].as_str().unwrap()
     }
+}
+
+/// The subscription of the account that tasks have unless told otherwise.
+fn subscription(product_code: &str) -> Subscription {
+    Subscription { account: "123456789012".to_owned(), product_code: product_code.to_owned() }
 }
 
 pub(crate) fn http_request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
