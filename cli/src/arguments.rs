@@ -86,6 +86,9 @@ pub struct Emulator {
     /// Products with prices, accounts with subscriptions, and behaviour; see docs/emulator-control.md
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Keeps all that was recorded in this file, and goes on from it
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// A name under which browsers may use the page and the control interface, besides localhost. May be given several
     /// times
     #[arg(long = "host-name", value_name = "NAME")]

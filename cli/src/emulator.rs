@@ -20,9 +20,10 @@ pub async fn run(arguments: Emulator) -> Result<()> {
     let stop = interrupt::wish()?;
     let products = arguments.products.iter().map(|folder| Product::read(folder)).collect::<Result<Vec<_>>>()?;
     let mut options = arguments.config.as_deref().map_or_else(|| Ok(Options::default()), read)?;
+    options.state = arguments.state;
     options.host_names = arguments.host_names.iter().map(|name| name.to_ascii_lowercase()).collect();
     let configured: Vec<String> = options.products.keys().cloned().collect();
-    let service = Service::with(arguments.listen, options).await?;
+    let mut service = Service::with(arguments.listen, options).await?;
     for product in &products {
         product.announce(&service.control).await?;
         for listing in &product.manifest.listings {
@@ -40,7 +41,10 @@ pub async fn run(arguments: Emulator) -> Result<()> {
     words::good(&format!("AWS Marketplace Metering Service at {origin}"));
     words::detail(&format!("aws meteringmarketplace meter-usage --endpoint-url {origin} ..."));
     words::detail(&format!("watch and steer it: {origin}/ in a browser, tollgate listen, tollgate trigger --help"));
-    stop.await;
+    tokio::select! {
+        () = stop => {}
+        trouble = service.failed() => return Err(trouble),
+    }
     service.stop().await;
     words::say("stopped");
     Ok(())

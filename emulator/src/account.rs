@@ -5,6 +5,8 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::Change;
+
 /// Where the credentials of a caller come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,7 +45,7 @@ impl Platform {
 }
 
 /// One simulated task, pod, instance or holder of keys.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) id: String,
     pub(crate) platform: Platform,
@@ -58,7 +60,7 @@ pub(crate) struct Task {
 }
 
 /// What a caller signs with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Keys {
     pub(crate) access_key_id: String,
     pub(crate) secret_access_key: String,
@@ -140,6 +142,8 @@ impl Task {
 pub(crate) struct Tasks {
     by_id: HashMap<String, Task>,
     keys: HashMap<String, (String, Keys)>,
+    /// What was added since the state was written last.
+    pub(crate) changes: Vec<Change>,
 }
 
 impl Tasks {
@@ -147,6 +151,7 @@ impl Tasks {
     pub(crate) fn add(&mut self, task: Task) -> bool {
         let issued = self.by_id.len() < TASKS_MAX && self.issue(&task.id, task.keys.clone());
         if issued {
+            self.changes.push(Change::Task(task.clone()));
             self.by_id.insert(task.id.clone(), task);
         }
         issued
@@ -156,6 +161,7 @@ impl Tasks {
     pub(crate) fn issue(&mut self, id: &str, keys: Keys) -> bool {
         let fits = self.keys.len() < KEYS_MAX;
         if fits {
+            self.changes.push(Change::Keys(id.to_owned(), keys.clone()));
             self.keys.insert(keys.access_key_id.clone(), (id.to_owned(), keys));
         }
         fits

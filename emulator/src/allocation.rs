@@ -1,5 +1,7 @@
 //! Allocations: how a record's quantity is split over sets of tags, and what makes a split invalid.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     meter_usage::Usage,
     options::TagCharset,
@@ -7,7 +9,7 @@ use crate::{
 };
 
 /// A part of a record's quantity and the tags it belongs to; no tags is the untagged rest.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Allocation {
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) quantity: Quantity,

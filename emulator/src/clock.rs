@@ -3,6 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::options::WireClock;
@@ -14,7 +15,7 @@ pub(crate) struct Clock {
 }
 
 /// Where the clock stands against the real one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setting {
     /// The real time of the last change, Unix milliseconds.
     set_at_ms: u64,
@@ -54,6 +55,11 @@ impl Clock {
         let span_ms = (showed_ms, showed_ms);
         let setting = Setting { set_at_ms: real_ms, showed_ms, speed: 1, wire, version: 0, span_ms };
         Self { setting: watch::Sender::new(setting) }
+    }
+
+    /// Lets the clock go on as if it had never stopped.
+    pub(crate) fn restore(&self, setting: Setting) {
+        self.setting.send_replace(setting);
     }
 
     /// Moves the clock by `seconds`, forward or back.

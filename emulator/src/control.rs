@@ -45,6 +45,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/_tollgate/faults/{id}", delete(faults::remove)),
         ("/_tollgate/invoices", get(bill::invoices)),
         ("/_tollgate/keys/{product_code}", get(products::keys)),
+        ("/_tollgate/openapi.json", get(openapi)),
         ("/_tollgate/products", get(products::list)),
         ("/_tollgate/products/{product_code}", put(products::put)),
         ("/_tollgate/registration-tokens", post(agreements::registration_token)),
@@ -55,6 +56,13 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/_tollgate/truth", get(bill::truth)),
     ]
 }
+
+/// What this API is, for machines.
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+const OPENAPI: &str = include_str!("control/openapi.json");
 
 type Reply = Result<Json<Value>, Refusal>;
 
@@ -141,3 +149,18 @@ impl Shared {
 
 /// Longer polls are asked again by the client.
 const WAIT_MAX_S: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_description_has_every_path_and_no_other() {
+        let description: Value = serde_json::from_str(OPENAPI).unwrap();
+        let described: BTreeSet<&str> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let routed: BTreeSet<&str> = table().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(described, routed);
+    }
+}

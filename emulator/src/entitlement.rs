@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use aws_lc_rs::digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{Task, hex},
     options::RefusedResource,
     product::Product,
+    state::Change,
 };
 
 /// One purchase of one product by one account. An account may have several of the same product at once.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Agreement {
     pub(crate) agreement_id: String,
     pub(crate) license_arn: String,
@@ -36,6 +37,8 @@ pub(crate) struct Entitlements {
     active: HashSet<(String, String)>,
     customers: HashSet<String>,
     asked: HashSet<(String, String)>,
+    /// What has changed since the state was written last.
+    pub(crate) changes: Vec<Change>,
 }
 
 /// Why a call was entitled.
@@ -67,10 +70,22 @@ impl Entitlements {
             since_ms,
             ended_ms: None,
         };
-        self.active.insert((account.to_owned(), product_code.to_owned()));
-        self.customers.insert(account.to_owned());
+        self.changes.push(Change::Agreed(agreement.clone()));
+        self.restore(agreement);
+        &self.agreements[&license_arn]
+    }
+
+    /// Takes an agreement as it was made.
+    pub(crate) fn restore(&mut self, agreement: Agreement) {
+        self.active.insert((agreement.account.clone(), agreement.product_code.clone()));
+        self.customers.insert(agreement.account.clone());
         self.customers.insert(agreement.customer_identifier.clone());
-        self.agreements.entry(license_arn).or_insert(agreement)
+        self.agreements.insert(agreement.license_arn.clone(), agreement);
+    }
+
+    /// Takes it that a resource was asked before.
+    pub(crate) fn restore_asked(&mut self, resource: String, product_code: String) {
+        self.asked.insert((resource, product_code));
     }
 
     /// Makes the account a subscriber if it is none; the agreement it has.
@@ -84,6 +99,7 @@ impl Entitlements {
 
     /// Ends all agreements of the account on the product.
     pub(crate) fn unsubscribe(&mut self, product_code: &str, account: &str, now_ms: u64) {
+        self.changes.push(Change::Unsubscribed(product_code.to_owned(), account.to_owned(), now_ms));
         self.active.remove(&(account.to_owned(), product_code.to_owned()));
         for agreement in self.agreements.values_mut().filter(|agreement| agreement.is(product_code, account)) {
             agreement.ended_ms.get_or_insert(now_ms);
@@ -134,6 +150,7 @@ impl Entitlements {
         }
         let subscribed = self.is_subscribed(product_code, &task.account);
         if subscribed || refused == RefusedResource::LetPass {
+            self.changes.push(Change::Asked(call.0.clone(), call.1.clone()));
             self.asked.insert(call);
         }
         subscribed.then_some(Entitled::Subscribed)

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use aws_lc_rs::{
-    encoding::{AsDer as _, PublicKeyX509Der},
+    encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der},
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
     signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_SHA256, UnparsedPublicKey},
@@ -43,6 +43,12 @@ impl SigningKey {
         Self::from_pair(KeyPair::from_pkcs8(&der).map_err(|_| KeyError::Unreadable)?)
     }
 
+    /// The private half as PEM (PKCS#8).
+    pub(crate) fn private_pem(&self) -> Result<String, KeyError> {
+        let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| KeyError::Unreadable)?;
+        Ok(pem("PRIVATE KEY", der.as_ref()))
+    }
+
     /// The public half as PEM (SubjectPublicKeyInfo): what AWS hands the vendor for this version.
     pub fn public_pem(&self) -> &str {
         &self.pem
@@ -75,17 +81,40 @@ impl SigningKey {
 
     fn from_pair(pair: KeyPair) -> Result<Self, KeyError> {
         let der: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| KeyError::Unreadable)?;
-        let base64 = BASE64_STANDARD.encode(der.as_ref());
-        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
-        let mut rest = base64.as_str();
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(rest.len().min(64));
-            pem.push_str(line);
-            pem.push('\n');
-            rest = after;
-        }
-        pem.push_str("-----END PUBLIC KEY-----\n");
+        let pem = pem("PUBLIC KEY", der.as_ref());
         Ok(Self { pair, pem })
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let base64 = BASE64_STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
+}
+
+/// A key as its private half, for the file of the state.
+pub(crate) mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de, ser};
+
+    use super::SigningKey;
+
+    pub(crate) fn serialize<S: Serializer>(key: &Arc<SigningKey>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&key.private_pem().map_err(ser::Error::custom)?)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<SigningKey>, D::Error> {
+        let pem = String::deserialize(deserializer)?;
+        SigningKey::from_pkcs8_pem(&pem).map(Arc::new).map_err(de::Error::custom)
     }
 }
 

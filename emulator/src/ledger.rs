@@ -1,21 +1,25 @@
 //! What the service keeps: one record for each product, source, dimension and hour, the client tokens it has seen, and
 //! the resources it meters by the hour. What AWS would bill is a sum over this.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use crate::{allocation::Allocation, quantity::Quantity};
+use serde::{Deserialize, Serialize};
+
+use crate::{allocation::Allocation, quantity::Quantity, state::Change, token::Tokens};
 
 /// Everything accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: BTreeMap<RecordKey, Record>,
-    tokens: HashMap<(String, String), Sent>,
+    tokens: Tokens,
     registered: BTreeSet<(String, String)>,
     registrations: Vec<Registration>,
+    /// What has changed since the state was written last.
+    pub(crate) changes: Vec<Change>,
 }
 
 /// What usage is deduplicated by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct RecordKey {
     pub(crate) product_code: String,
     pub(crate) source: Source,
@@ -27,7 +31,7 @@ pub(crate) struct RecordKey {
 }
 
 /// Whose usage a record is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Source {
     /// A buyer's customer of a product sold as a service. AWS looks for duplicates in each region by itself.
     Customer {
@@ -72,7 +76,7 @@ pub(crate) struct Record {
 }
 
 /// A record as it arrives: also the parameters a client token came with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sent {
     pub(crate) key: RecordKey,
     pub(crate) timestamp_ms: i64,
@@ -81,7 +85,7 @@ pub(crate) struct Sent {
 }
 
 /// A resource that AWS meters by the hour.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Registration {
     pub(crate) product_code: String,
     pub(crate) resource: String,
@@ -119,9 +123,7 @@ impl Ledger {
         token: Option<(String, String)>,
         fresh_id: String,
     ) -> Result<Taken, Clash> {
-        if let Some(known) = token.as_ref().and_then(|token| self.tokens.get(token))
-            && *known != sent
-        {
+        if token.as_ref().is_some_and(|token| self.tokens.conflicts(token, &sent)) {
             return Err(Clash::Token);
         }
         let taken = match self.records.entry(sent.key.clone()) {
@@ -139,9 +141,11 @@ impl Ledger {
                 Taken::Same { id: there.id.clone() }
             }
         };
-        if let Some(token) = token {
-            self.tokens.insert(token, sent);
+        if let Some(token) = &token {
+            self.tokens.insert(token, &sent);
         }
+        let (Taken::New { id } | Taken::Same { id }) = &taken;
+        self.changes.push(Change::Record(sent, token, id.clone()));
         Ok(taken)
     }
 
@@ -150,6 +154,7 @@ impl Ledger {
         let Registration { product_code, resource, .. } = &registration;
         let new = self.registered.insert((product_code.clone(), resource.clone()));
         if new {
+            self.changes.push(Change::Registered(registration.clone()));
             self.registrations.push(registration);
         }
         new
@@ -157,6 +162,7 @@ impl Ledger {
 
     /// Notes that a resource has ended: it is metered no longer.
     pub(crate) fn end(&mut self, resource: &str, at_ms: u64) {
+        self.changes.push(Change::TaskEnded(resource.to_owned(), at_ms));
         for registration in self.registrations.iter_mut().filter(|registration| registration.resource == resource) {
             registration.ended_ms.get_or_insert(at_ms);
         }

@@ -1,6 +1,6 @@
 //! What can be chosen when an emulator is made. Each undocumented point of AWS is a field here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,8 @@ pub struct Options {
     pub region: String,
     /// The time the emulator's clock shows at first, in Unix seconds. Default `None`: the real time.
     pub start_s: Option<u64>,
+    /// The file in which the state is kept. Default `None`: it ends with the process.
+    pub state: Option<PathBuf>,
     /// The subscriptions there are from the start.
     pub subscribed: Vec<Subscription>,
     /// Which characters a tag may have. The regular expression of the service model allows more than the sentence
@@ -102,6 +104,7 @@ impl Default for Options {
             registration_token_life_s: 4 * 3_600,
             region: "us-east-1".to_owned(),
             start_s: None,
+            state: None,
             subscribed: Vec::new(),
             tag_charset: TagCharset::Model,
             token_scope: TokenScope::Resource,

@@ -29,7 +29,7 @@ pub enum Pricing {
 }
 
 /// A product on sale.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Product {
     pricing: Pricing,
     dimensions: BTreeSet<String>,
@@ -37,13 +37,15 @@ pub struct Product {
     legacy: bool,
     keys: BTreeMap<u32, KeyVersion>,
     /// Key versions to be generated when the emulator starts.
+    #[serde(skip)]
     expected: Vec<u32>,
     prices: BTreeMap<String, Dollars>,
     price_per_hour: Option<Dollars>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct KeyVersion {
+    #[serde(with = "crate::jwt::shared")]
     pub(crate) key: Arc<SigningKey>,
     /// When the version was rotated out, in Unix seconds.
     pub(crate) rotated_s: Option<u64>,

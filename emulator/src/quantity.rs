@@ -3,7 +3,7 @@
 
 use std::{fmt, iter::Sum};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An exact quantity with six decimal places.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +71,23 @@ impl Serialize for Quantity {
         match u64::try_from(self.millionths / UNIT) {
             Ok(units) if self.millionths.is_multiple_of(UNIT) => serializer.serialize_u64(units),
             _ => serializer.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Decimal(String),
+            Whole(u64),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Decimal(text) => {
+                Self::parse(&text).ok_or_else(|| de::Error::custom(format!("{text:?} is no quantity")))
+            }
+            Form::Whole(units) => Ok(Self::units(units)),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::{account::Task, entitlement::Agreement, operation::Operation, service::Service};
+use serde::{Deserialize, Serialize};
+
+use crate::{account::Task, entitlement::Agreement, operation::Operation, service::Service, state::Change};
 
 /// A `ResolveCustomer` request whose members are well formed.
 #[derive(Debug, Clone)]
@@ -14,10 +16,13 @@ pub(crate) struct ResolveCustomer {
 #[derive(Debug, Default)]
 pub(crate) struct RegistrationTokens {
     tokens: HashMap<String, Registering>,
+    /// What was added since the state was written last.
+    pub(crate) changes: Vec<Change>,
 }
 
-#[derive(Debug)]
-struct Registering {
+/// What a token stands for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Registering {
     license_arn: String,
     made_ms: u64,
 }
@@ -38,9 +43,16 @@ impl RegistrationTokens {
     pub(crate) fn add(&mut self, token: String, license_arn: String, made_ms: u64) -> bool {
         let fits = self.tokens.len() < TOKENS_MAX;
         if fits {
-            self.tokens.insert(token, Registering { license_arn, made_ms });
+            let registering = Registering { license_arn, made_ms };
+            self.changes.push(Change::RegistrationToken(token.clone(), registering.clone()));
+            self.restore(token, registering);
         }
         fits
+    }
+
+    /// Takes a token as it was made.
+    pub(crate) fn restore(&mut self, token: String, registering: Registering) {
+        self.tokens.insert(token, registering);
     }
 }
 

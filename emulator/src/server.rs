@@ -33,6 +33,7 @@ use crate::{
     options::Options,
     service::{Answer, Delivery, Moment, Service, uuid},
     sigv4::{Received, Times},
+    state::{Keeper, Lost, StateError},
     web,
     wire::{self, Reply},
 };
@@ -50,26 +51,28 @@ impl Emulator {
     ///
     /// # Errors
     /// When the address cannot be bound or a key cannot be made.
-    pub fn bind(addr: impl ToSocketAddrs, mut options: Options) -> Result<Self, BindError> {
+    pub fn bind(addr: impl ToSocketAddrs, options: Options) -> Result<Self, BindError> {
         let listener = TcpListener::bind(addr).map_err(BindError::Listen)?;
         listener.set_nonblocking(true).map_err(BindError::Listen)?;
         let addr = listener.local_addr().map_err(BindError::Listen)?;
-        for product in options.products.values_mut() {
-            product.generate_expected_keys().map_err(BindError::Key)?;
-        }
         let clock = Clock::starting_at(options.start_s, options.wire_clock);
         let (account, region) = (options.account.clone(), options.region.clone());
         let node = NewTask { platform: Platform::NodeRole, account, region, permits: None };
         let node = Task::new(node, &entropy(), clock.now_ms());
         let mut service = Service::new(options);
+        let mut keeper = Keeper::open(&mut service, &clock).map_err(BindError::State)?;
+        service.start().map_err(BindError::Key)?;
         service.tasks.add(node.clone());
+        // Nothing waits for these lines, but every later one follows them.
+        drop(keeper.keep(&mut service, &clock));
         let shared = Shared {
             clock,
             node,
             sessions: instance::Sessions::new(&entropy()),
             host_names: service.options.host_names.clone(),
+            keeper: Mutex::new(keeper),
+            calls: watch::Sender::new(service.truth.newest()),
             service: Mutex::new(service),
-            calls: watch::Sender::new(0),
             changes: watch::Sender::new(1),
             closing: watch::Sender::new(false),
         };
@@ -84,13 +87,14 @@ impl Emulator {
     /// Answers until `shutdown` is done, then lets running calls end, within five seconds.
     ///
     /// # Errors
-    /// When the listener cannot be handed to the runtime.
+    /// When the listener cannot be handed to the runtime, or the state cannot be written.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let router = router(Arc::clone(&self.shared));
         let connections = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut shutdown = pin!(shutdown);
+        let (mut shutdown, mut lost) = (pin!(shutdown), pin!(self.shared.keeper().lost()));
+        let mut ended = Ok(());
         loop {
             // Whoever is one too many waits in the listener's queue.
             let accepted = async {
@@ -100,6 +104,10 @@ impl Emulator {
             let accepted = tokio::select! {
                 accepted = accepted => accepted,
                 () = &mut shutdown => break,
+                lost = &mut lost => {
+                    ended = Err(io::Error::other(lost));
+                    break;
+                }
             };
             match accepted {
                 Ok((stream, place)) => connection::serve(stream, router.clone(), &connections, place),
@@ -114,7 +122,9 @@ impl Emulator {
         if tokio::time::timeout(DRAIN_MAX, connections.shutdown()).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
-        Ok(())
+        // The file is free for another emulator once this returns.
+        self.shared.keeper().close();
+        ended
     }
 }
 
@@ -127,6 +137,9 @@ pub enum BindError {
     /// Choose another address or port.
     #[error("cannot listen")]
     Listen(#[source] io::Error),
+    /// The file of the state cannot be used: its own reason says what to do.
+    #[error("cannot use the state")]
+    State(#[source] StateError),
 }
 
 /// What all handlers share.
@@ -138,6 +151,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: instance::Sessions,
     service: Mutex<Service>,
     pub(crate) host_names: Vec<String>,
+    keeper: Mutex<Keeper>,
     /// Counts what happens: calls, and changes by the control API.
     pub(crate) changes: watch::Sender<u64>,
     /// The number of the last call.
@@ -147,6 +161,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Returns when all that was changed so far is on disk, if it is to be kept. Nothing is acknowledged before.
+    pub(crate) async fn kept(&self) -> Result<(), Lost> {
+        let kept = {
+            let mut service = self.service();
+            self.keeper().keep(&mut service, &self.clock)
+        };
+        kept.await
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Wakes those who wait for something to happen.
     pub(crate) fn tell_of_change(&self) {
         self.changes.send_modify(|version| *version += 1);
@@ -198,6 +225,9 @@ async fn aws(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         newer
     });
     shared.tell_of_change();
+    if shared.kept().await.is_err() {
+        return HangUp::Close.response();
+    }
     if answer.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
     }

@@ -10,7 +10,7 @@ use crate::{
     account::{Tasks, hex},
     entitlement::Entitlements,
     fault::{Fault, Faults, Suffered, Target},
-    jwt::SigningKey,
+    jwt::{KeyError, SigningKey},
     ledger::Ledger,
     operation::{Operation, TARGET_PREFIX},
     options::{Options, Subscription},
@@ -18,6 +18,7 @@ use crate::{
     quota::Buckets,
     resolve_customer::RegistrationTokens,
     sigv4::{self, AuthRefusal, Received, Signer, Times},
+    state::Change,
     truth::{Call, Truth, Verdict},
     wire::{self, BadRequest, Reply},
 };
@@ -35,6 +36,8 @@ pub(crate) struct Service {
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
     pub(crate) truth: Truth,
+    /// Changes of products and of the issuer since the state was written last.
+    pub(crate) changes: Vec<Change>,
     /// Signs the tokens of service accounts; made when the first pod needs it.
     pub(crate) issuer: Option<Arc<SigningKey>>,
     buckets: Buckets,
@@ -86,25 +89,54 @@ struct Decision {
 
 impl Service {
     pub(crate) fn new(options: Options) -> Self {
-        let mut entitlements = Entitlements::default();
-        let since_ms = options.start_s.unwrap_or_default().saturating_mul(1_000);
-        for Subscription { account, product_code } in &options.subscribed {
-            entitlements.subscribe(product_code, account, since_ms);
-        }
         let mut products = options.products.clone();
         products.values_mut().for_each(|product| product.publish_by(&options.publisher));
         Self {
             products,
             options,
             tasks: Tasks::default(),
-            entitlements,
+            entitlements: Entitlements::default(),
             registration_tokens: RegistrationTokens::default(),
             ledger: Ledger::default(),
             faults: Faults::default(),
             truth: Truth::default(),
+            changes: Vec::new(),
             issuer: None,
             buckets: Buckets::default(),
         }
+    }
+
+    /// Puts a product on sale, or in the place of what it was.
+    pub(crate) fn put_product(&mut self, code: String, product: Product) {
+        self.changes.push(Change::Product(code.clone(), product.clone()));
+        self.products.insert(code, product);
+    }
+
+    /// Notes the key that signs the tokens of service accounts; the first stays.
+    pub(crate) fn take_issuer(&mut self, made: SigningKey) {
+        if self.issuer.is_none() {
+            let made = Arc::new(made);
+            self.changes.push(Change::Issuer(Arc::clone(&made)));
+            self.issuer = Some(made);
+        }
+    }
+
+    /// Makes the keys and the subscriptions there are to be from the start. A subscription that was ended since stays
+    /// ended.
+    pub(crate) fn start(&mut self) -> Result<(), KeyError> {
+        for code in self.options.products.keys() {
+            if let Some(product) = self.products.get_mut(code) {
+                product.generate_expected_keys()?;
+                self.changes.push(Change::Product(code.clone(), product.clone()));
+            }
+        }
+        let since_ms = self.options.start_s.unwrap_or_default().saturating_mul(1_000);
+        for Subscription { account, product_code } in &self.options.subscribed {
+            if self.entitlements.of_customer(product_code, account).is_none() {
+                self.entitlements.subscribe(product_code, account, since_ms);
+            }
+        }
+        Ok(())
     }
 
     /// Decides one call and writes it down.

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
     bill::{hour_text, parts},
     ledger::{Ledger, Record, RecordKey, Source},
     quantity::Quantity,
+    state::Change,
 };
 
 /// One call of the AWS API, as it was decided.
@@ -61,6 +62,8 @@ pub(crate) struct Truth {
     calls: VecDeque<Box<RawValue>>,
     bytes: usize,
     last: u64,
+    /// What was added since the state was written last.
+    pub(crate) changes: Vec<Change>,
 }
 
 impl Truth {
@@ -69,6 +72,27 @@ impl Truth {
         self.last += 1;
         call.seq = self.last;
         let line = serde_json::value::to_raw_value(&call).unwrap_or_default();
+        self.changes.push(Change::Call(line.clone()));
+        self.keep(line);
+        self.last
+    }
+
+    /// Takes a call as it was written down.
+    pub(crate) fn restore(&mut self, line: Box<RawValue>) -> Result<(), String> {
+        #[derive(Deserialize)]
+        struct Numbered {
+            seq: u64,
+        }
+        let Numbered { seq } = serde_json::from_str(line.get()).map_err(|error| error.to_string())?;
+        if seq != self.last + 1 {
+            return Err(format!("call {seq} follows call {}", self.last));
+        }
+        self.last = seq;
+        self.keep(line);
+        Ok(())
+    }
+
+    fn keep(&mut self, line: Box<RawValue>) {
         self.bytes += weight(&line);
         self.calls.push_back(line);
         while self.bytes > BYTES_MAX
@@ -76,7 +100,6 @@ impl Truth {
         {
             self.bytes -= weight(&oldest);
         }
-        self.last
     }
 
     /// The calls after number `seq`, oldest first, at most `max` of them.

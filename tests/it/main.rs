@@ -26,6 +26,7 @@ mod production;
 
 mod cli;
 mod demo;
+mod emulator;
 
 mod architecture;
 mod threats;

@@ -21,10 +21,14 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
         return Refusal { status: StatusCode::FORBIDDEN, why: why.to_owned() }.into_response();
     }
     let response = next.run(request).await;
-    if !reads && response.status().is_success() {
-        shared.tell_of_change();
+    if reads {
+        return response;
     }
-    response
+    shared.tell_of_change();
+    match shared.kept().await {
+        Ok(()) => response,
+        Err(lost) => Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, why: lost.to_string() }.into_response(),
+    }
 }
 
 fn judge(headers: &HeaderMap, reads: bool, host_names: &[String]) -> Result<(), &'static str> {

@@ -98,7 +98,7 @@ pub(super) async fn put(State(shared): State<Arc<Shared>>, Path(code): Path<Stri
     for (version, unix_s) in body.rotated {
         product.rotate(version, unix_s);
     }
-    shared.service().products.insert(code, product);
+    shared.service().put_product(code, product);
     Ok(Json(json!({})))
 }
 

@@ -76,7 +76,7 @@ async fn make_issuer(shared: &Shared) -> Result<(), Refusal> {
     let made = made.map_err(|error| Refusal::bad(error.to_string()))?;
     let made = made.map_err(|error| Refusal::bad(error.to_string()))?;
     // Another pod may have been quicker; its key stays.
-    shared.service().issuer.get_or_insert_with(|| Arc::new(made));
+    shared.service().take_issuer(made);
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::oneshot,
+    task::JoinHandle,
 };
 use tollgate_emulator::{Emulator, Options, Pricing, Product, Subscription, WireClock};
 
@@ -31,7 +32,8 @@ pub(crate) const SELLER: &str = "210987654321";
 /// An emulator on a free port; it stops when the world is dropped.
 pub(crate) struct World {
     pub(crate) addr: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
 }
 
 /// What the control API answers when a task starts.
@@ -65,11 +67,17 @@ impl World {
         let emulator = Emulator::bind("127.0.0.1:0", options).unwrap();
         let addr = emulator.addr();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(emulator.serve(async {
+        let serving = tokio::spawn(emulator.serve(async {
             // Both a message and a dropped sender mean "stop".
             let _ = stopped.await;
         }));
-        Self { addr, _stop: stop }
+        Self { addr, stop, serving }
+    }
+
+    /// Stops it in order.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.serving.await.unwrap().unwrap();
     }
 
     /// Starts an ECS task.
@@ -181,6 +189,7 @@ impl World {
     /// One request of the control API; anything but 200 comes back as `{"status": ..}` beside its body.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> Value {
         let (status, body) = self.raw(&http_request(method, path, &[], body)).await;
+        crate::openapi::check(method, path, status, &body);
         let mut body = serde_json::from_str(&body).unwrap_or(Value::Null);
         if status != 200 {
             body["status"] = json!(status);
