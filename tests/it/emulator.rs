@@ -79,7 +79,7 @@ async fn send(client: &Client, quantity: i32, hours_ago: i64) -> Option<String> 
 #[tokio::test]
 async fn a_killed_emulator_has_lost_no_acknowledged_record() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut process, control) = emulator(folder.path()).await;
+    let (process, control) = emulator(folder.path()).await;
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let mut tasks = Vec::new();
     for _ in 0..30 {
@@ -113,7 +113,7 @@ async fn a_killed_emulator_has_lost_no_acknowledged_record() {
     }
     assert!((40..180).contains(&ids.len()), "killed while they sent: {}", ids.len());
 
-    let (mut process, control) = emulator(folder.path()).await;
+    let (process, control) = emulator(folder.path()).await;
     let kept = control.truth().await.unwrap().records;
     for (resource, id) in &ids {
         assert!(kept.iter().any(|record| record.record_id == *id && record.resource == *resource), "{id} is lost");
@@ -127,7 +127,7 @@ async fn a_killed_emulator_has_lost_no_acknowledged_record() {
 #[tokio::test]
 async fn a_running_emulator_is_steered_watched_and_checked_by_commands() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut process, control) = emulator(folder.path()).await;
+    let (process, control) = emulator(folder.path()).await;
     let at = ["--emulator", control.origin()];
     let task = control.task("ecs").await.unwrap();
     let client = client(&control, &task);
@@ -149,7 +149,13 @@ async fn a_running_emulator_is_steered_watched_and_checked_by_commands() {
     let wrong = run(&[&["assert", "exactly one record of 13 for images at 14:00", holds], &at[..]].concat()).await;
     assert_eq!(wrong.code, Some(1));
     let said = wrong.stderr.replace(control.origin(), "[emulator]").replace(&task.task_arn, "[task]");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+      FAIL  exactly one record of 13 for images at 14:00: there are 0
+            there is: of 12 for images at 2026-11-20T14:00:00Z in thumbnails by 123456789012 from [task]
+      ok    exactly one record of 12 for images at 14:00
+    error: 1 of 2 assertions do not hold
+    next step: all that was recorded: [emulator]/_tollgate/calls?format=csv
+    ");
 
     let mut listen = start(&[&["listen", "--all", "--json"], &at[..]].concat());
     let third = |stream, line: &str| {
@@ -170,12 +176,47 @@ async fn a_file_with_mistakes_is_told_all_of_them() {
     std::fs::write(&file, "regoin = \"x\"\n[[product]]\npricing = \"monthy\"\n").unwrap();
     let ended = run(&["emulator", "--listen", "127.0.0.1:0", "--config", file.to_str().unwrap()]).await;
     assert_eq!(ended.code, Some(3));
-    insta::assert_snapshot!(ended.stderr.replace(file.to_str().unwrap(), "[file]"), @"");
+    insta::assert_snapshot!(ended.stderr.replace(file.to_str().unwrap(), "[file]"), @r#"
+    error: [file] cannot be used:
+    line 1, column 1: the file has no key "regoin"
+      next: remove it, or use one of: account, region, start, product, buyer, behaviour
+    line 2, column 1: [[product]] has no code
+      next: add code = "1abc2defghij3klmnopq4rstu"
+    line 3, column 11: pricing is "monthy"
+      next: use one of: custom, free, hourly, monthly, saas
+    next step: correct these lines
+    "#);
 }
 
 #[tokio::test]
 async fn the_events_that_can_be_triggered_are_listed() {
     let ended = run(&["trigger", "--help"]).await;
     assert_eq!(ended.code, Some(0));
-    insta::assert_snapshot!(ended.stdout, @"");
+    insta::assert_snapshot!(ended.stdout, @r"
+    Makes something happen in a running emulator: an unsubscribe, an outage, an hour that passes
+
+    Usage: tollgate trigger [OPTIONS] <COMMAND>
+
+    Commands:
+      unsubscribe         The buyer ends the subscription; containers that run go on
+      resubscribe         The buyer subscribes, again or for the first time
+      throttle            Calls are answered with ThrottlingException
+      error-500           Calls are answered with InternalServiceErrorException
+      drop-after-commit   Calls are kept, then the connection closes without an answer
+      drop-before-commit  The connection closes before anything is kept
+      no-record-id        Records are kept, and answered without a MeteringRecordId
+      truncate            Calls are kept, and their answers end in the middle
+      delay               Answers come late
+      clock-skew          The Date of answers is wrong
+      outage              Every call is answered with InternalServiceErrorException, for a time on the emulator's clock
+      advance             Time passes on the emulator's clock
+      freeze              The emulator's clock stands still
+      thaw                The emulator's clock runs as the real one
+      heal                All faults end
+      help                Print this message or the help of the given subcommand(s)
+
+    Options:
+          --emulator <EMULATOR>  Where the emulator listens [default: http://127.0.0.1:4566]
+      -h, --help                 Print help
+    ");
 }
