@@ -69,7 +69,8 @@ impl Journal {
             file.set_len(0)?;
             file.write_all(HEADER)?;
             // The name of a new file is part of what must survive.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
             File::open(folder)?.sync_all()?;
         } else {
             file.set_len(whole)?;
