@@ -57,15 +57,16 @@ impl World {
     pub(crate) fn fork(&mut self, p: usize) {
         let volume = self.pods[p].volume;
         let copy = self.new_volume(Some(volume));
-        for f in 0..self.folders.len() {
-            if self.folders[f].volume != volume || self.folders[f].lost || self.folders[f].disk.is_empty() {
-                continue;
-            }
+        let copied = |folder: &Folder| folder.volume == volume && !folder.lost && !folder.disk.is_empty();
+        let copies: Vec<usize> = (0..self.folders.len()).filter(|&f| copied(&self.folders[f])).collect();
+        let ledgers = copies.iter().filter_map(|&f| self.folders[f].disk.load().ok());
+        // What is on its way between two of them is in an hour that the second may not know yet.
+        let through = ledgers.map(|ledger| newest(&ledger)).max().unwrap_or(0);
+        for f in copies {
             let mut folder = self.folders[f].clone();
             (folder.volume, folder.holder, folder.open, folder.last) = (copy, None, None, None);
-            let Ok(ledger) = folder.disk.load() else { continue };
             self.folders.push(folder);
-            self.note_forked(self.folders.len() - 1, f, newest(&ledger));
+            self.note_forked(self.folders.len() - 1, f, through);
         }
         self.add_running_pod(copy);
     }
@@ -144,13 +145,14 @@ impl World {
         let (own, volume) = (self.pods[p].folder, self.pods[p].volume);
         let whole = !self.shared_now(p) && age.is_multiple_of(2);
         let copies = if whole { self.free_folders(volume) } else { vec![own] };
+        let ledgers = copies.iter().filter_map(|&f| self.folders[f].disk.load().ok());
+        let through = ledgers.map(|ledger| newest(&ledger)).max().unwrap_or(0);
         for f in copies {
-            let Ok(before) = self.folders[f].disk.load() else { continue };
             let folder = &mut self.folders[f];
             let gone = folder.disk.restore(until);
             folder.retired = folder.retired.filter(|&at| at <= until);
             (folder.last, folder.written_at) = (None, folder.disk.written_at());
-            self.note_restored(f, newest(&before), &gone);
+            self.note_restored(f, through, &gone);
             self.restored_before_checkpoint(gone.before_checkpoint);
             for (_, _, units) in gone.units {
                 self.lost(loss::OLD_COPY, units);
