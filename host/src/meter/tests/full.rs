@@ -127,7 +127,7 @@ async fn refused_and_taken_again(volume: &Path, filler: &Filler) {
     assert_eq!((snapshot.standing, snapshot.rows[0].recorded), ("stopping", 5));
     // Sealed, tried and accepted in the room of the reserve.
     house.pass_minutes(75);
-    assert_eq!(quantities(&host.sent.recv().await.unwrap()).1, 5);
+    assert_eq!(quantities(&host.record().await).1, 5);
     while host.row("images").await != "5 acked" {
         tokio::task::yield_now().await;
     }
