@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::Method;
 use tokio::process::{Child, Command};
+use tollgate_cli::arguments::{Keygen, Pack};
 use tollgate_cli::control::Task;
 use tollgate_cli::host::HostCommand;
 use tollgate_cli::http::Http;
@@ -18,12 +19,16 @@ use tollgate_cli::process::{Ended, Process};
 use tollgate_cli::product::Product;
 use tollgate_cli::service::Service;
 use tollgate_cli::trouble::Result;
+use tollgate_cli::{keygen, pack};
 
 const STARTS: usize = 7;
 const CONNECTIONS: usize = 32;
 const REQUESTS: usize = 20_000;
 /// What the example is asked to count.
 const WORDS: &[u8] = b"the quick brown fox jumps over the lazy dog";
+
+/// The baseline.
+const SERVE: &str = "wasmtime serve";
 
 /// What one server needed.
 struct Figures {
@@ -52,24 +57,42 @@ async fn main() -> ExitCode {
 async fn figures() -> Result<Vec<Figures>> {
     let product = Product::read(&root().join("examples/plain-http"))?;
     product.build().await?;
-    let mut all = vec![tollgate(&product).await?];
+    let scratch = tempfile::tempdir_in(root().join("benches")).expect("a folder for ledgers, on a disk");
+    let (key, packed) = (scratch.path().join("vendor.pem"), scratch.path().join("packed"));
+    keygen::run(&Keygen { file: key.clone() })?;
+    let host = Some(PathBuf::from(TOLLGATE));
+    let cpu = "x86-64-v3".to_owned();
+    let folder = product.folder.clone();
+    pack::run(Pack { product: folder.clone(), key, output: packed.clone(), host, cpu, preview: false, lab: true })
+        .await?;
+    let mut all = vec![
+        tollgate("tollgate, packed", &product, &packed, &packed, &scratch.path().join("ledger-packed")).await?,
+        tollgate("tollgate, folder", &product, TOLLGATE.as_ref(), &folder, &scratch.path().join("ledger")).await?,
+    ];
     all.extend(wasmtime_serve(&product.sources()[0]).await);
     Ok(all)
 }
 
+/// The tool that is measured; packed, it is the host around its product.
+const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
+
 /// The host of this build, metering on, responses held until their usage is on disk, entitlement answered at once.
-async fn tollgate(product: &Product) -> Result<Figures> {
+async fn tollgate(
+    name: &'static str,
+    product: &Product,
+    program: &Path,
+    source: &Path,
+    ledger: &Path,
+) -> Result<Figures> {
     let service = Service::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     product.announce(&service.control).await?;
     for listing in &product.manifest.listings {
         service.control.subscribe(&listing.product_code, true).await?;
     }
-    let scratch = tempfile::tempdir_in(root().join("benches")).expect("a folder for the ledger, on a disk");
     let task: Task = service.control.task("ecs").await?;
     let emulator = format!("http://{}", service.address);
-    let program = Path::new(env!("CARGO_BIN_EXE_tollgate"));
-    let command = HostCommand::new(program, &emulator, &task, &product.folder, scratch.path())
-        .variable("TOLLGATE_LISTING", "by-request");
+    let command =
+        HostCommand::new(program, &emulator, &task, source, ledger).variable("TOLLGATE_LISTING", "by-request");
     let mut start_ms = Vec::new();
     for _ in 0..STARTS {
         let since = now();
@@ -85,7 +108,7 @@ async fn tollgate(product: &Product) -> Result<Figures> {
     let process: Process = host.process;
     process.stop().await?;
     service.stop().await;
-    Ok(Figures { name: "tollgate", start_ms, idle_mib, peak_mib, requests_per_s })
+    Ok(Figures { name, start_ms, idle_mib, peak_mib, requests_per_s })
 }
 
 /// None: `wasmtime` is not on the PATH, or not with `serve`.
@@ -122,7 +145,7 @@ async fn wasmtime_serve(component: &Path) -> Option<Figures> {
     let requests_per_s = load(&format!("http://{address}/")).await;
     let peak_mib = memory_mib(pid, "VmHWM:");
     child.kill().await.ok()?;
-    Some(Figures { name: "wasmtime serve", start_ms, idle_mib, peak_mib, requests_per_s })
+    Some(Figures { name: SERVE, start_ms, idle_mib, peak_mib, requests_per_s })
 }
 
 /// Requests a second over all connections. The load generator shares the machine.
@@ -161,7 +184,7 @@ fn table(all: &[Figures]) -> String {
             figures.name, figures.idle_mib, figures.peak_mib, figures.requests_per_s
         ));
     }
-    match all.get(1) {
+    match all.iter().find(|figures| figures.name == SERVE) {
         Some(theirs) => text.push_str(&format!(
             "| ratio | {:.2} | {:.2} | {:.2} | {:.2} |\n",
             spread(&ours.start_ms).1 / spread(&theirs.start_ms).1,

@@ -32,6 +32,16 @@ pub enum Command {
     Listen(Listen),
     /// Checks what a running emulator has recorded, for scripts: exit code 1 if it does not hold
     Assert(Assert),
+    /// Makes the key pair that your products are signed with
+    Keygen(Keygen),
+    /// Compiles a product and puts it on the host: one signed file to ship
+    Pack(Pack),
+    /// Shows what is in a packed product
+    Inspect(Inspect),
+    /// Checks that a packed product is as it was packed
+    Verify(Verify),
+    /// Writes a container image of a packed product, without a daemon
+    Image(Image),
     /// Looks whether this machine has what it takes
     Doctor(Doctor),
     /// Prints a completion script for your shell
@@ -272,6 +282,68 @@ pub struct Assert {
 /// Where `tollgate emulator` listens unless told otherwise.
 const EMULATOR: &str = "http://127.0.0.1:4566";
 
+/// Arguments of `keygen`.
+#[derive(Args, Debug)]
+pub struct Keygen {
+    /// Where the secret key goes; the public key goes beside it, with .pub at the end
+    pub file: PathBuf,
+}
+
+/// Arguments of `pack`.
+#[derive(Args, Debug)]
+pub struct Pack {
+    /// The product's folder: the one with product.toml
+    pub product: PathBuf,
+    /// The secret key to sign with
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Where the packed product goes
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The host to pack on; built from source, or taken from beside this program, unless given
+    #[arg(long, value_name = "FILE")]
+    pub host: Option<PathBuf>,
+    /// The oldest processor it is to run on: x86-64-v2, x86-64-v3
+    #[arg(long, default_value = "x86-64-v3")]
+    pub cpu: String,
+    /// The build that you run once in us-east-1 before the listing is published: sends a record of each dimension
+    #[arg(long)]
+    pub preview: bool,
+    /// Takes a host that has a compiler in it, for tests
+    #[arg(long, hide = true)]
+    pub lab: bool,
+}
+
+/// Arguments of `inspect`.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The packed product
+    pub file: PathBuf,
+    /// The same as data
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The packed product
+    pub file: PathBuf,
+    /// The vendor's public key, to be compared
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+/// Arguments of `image`.
+#[derive(Args, Debug)]
+pub struct Image {
+    /// The packed product
+    pub file: PathBuf,
+    /// A folder for an OCI layout, or a file that ends with .tar for `docker load`
+    #[arg(short, long, value_name = "DIR|FILE.tar")]
+    pub output: PathBuf,
+}
+
 /// Arguments of `doctor`.
 #[derive(Args, Debug)]
 pub struct Doctor {
@@ -292,6 +364,12 @@ pub struct LabHost {
     /// What stands for 169.254.170.2, where ECS serves metadata and credentials; the emulator unless given
     #[arg(long)]
     pub container: Option<String>,
+    /// The product's folder; without it, the product that this executable was packed with
+    #[arg(long)]
+    pub product: Option<PathBuf>,
+    /// A packed product; its payload is run, not its host
+    #[arg(long, conflicts_with = "product")]
+    pub bundle: Option<PathBuf>,
     /// The arguments of the production host, after `--`
     #[arg(last = true)]
     pub host: Vec<String>,

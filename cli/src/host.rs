@@ -69,7 +69,7 @@ pub enum Started {
 }
 
 impl HostCommand {
-    /// `program` is `tollgate` itself. The host gets nothing of our environment, only what a container of `task` has.
+    /// `program` is `tollgate` itself, `product` a folder or a packed file. The host gets nothing of our environment, only what a container of `task` has.
     pub fn new(program: &Path, emulator: &str, task: &Task, product: &Path, ledger: &Path) -> Self {
         let bare = Self {
             program: program.to_owned(),
@@ -128,9 +128,15 @@ impl HostCommand {
         if let Some(container) = &self.container {
             command.args(["--container", container]);
         }
-        command.args(["--", "--product"]).arg(&self.product);
+        // A program that carries its product is not told where to find it.
+        if self.product.is_dir() {
+            command.arg("--product").arg(&self.product);
+        } else if self.product != self.program {
+            command.arg("--bundle").arg(&self.product);
+        }
         if !self.arguments.is_empty() {
-            command.arg("--").args(&self.arguments);
+            // The first is for clap, the second for the host.
+            command.args(["--", "--"]).args(&self.arguments);
         }
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         Process::start("the host", &mut command, self.input.clone())

@@ -12,12 +12,14 @@ use tollgate_host::clock::{Clock, Steer};
 use tollgate_host::config::Config;
 use tollgate_host::exit::{Exit, Why};
 use tollgate_host::marketplace::aws::Origins;
+use tollgate_host::product::bundle::Bundle;
 use tollgate_host::product::listing;
+use tollgate_host::product::manifest::Manifest;
+use tollgate_host::product::source::Source;
 
 use crate::arguments::LabHost;
 use crate::control::{Control, EmulatedTime};
 use crate::environment;
-use crate::product::Product;
 use crate::trouble::{Result, Trouble};
 
 /// Runs the host to its end.
@@ -28,18 +30,31 @@ pub fn run(arguments: &LabHost) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return errors.exit().report(),
     };
-    let surroundings = match surroundings(arguments, &config) {
+    let source = match source(arguments) {
+        Ok(source) => source,
+        Err(exit) => return exit.report(),
+    };
+    let surroundings = match surroundings(arguments, &config, source.manifest()) {
         Ok(surroundings) => surroundings,
         Err(trouble) => return Exit::new(Why::Internal, trouble.what, trouble.cause, trouble.next).report(),
     };
-    match app::run(config, surroundings) {
+    match app::run(config, surroundings, source) {
         Ok(done) => done.code(),
         Err(exit) => exit.report(),
     }
 }
 
+/// The product to run: a folder, a packed file, or what this executable was packed with.
+fn source(arguments: &LabHost) -> std::result::Result<Source, Exit> {
+    match (&arguments.product, &arguments.bundle) {
+        (Some(folder), _) => Source::folder(folder).map_err(|mistakes| mistakes.exit()),
+        (None, Some(file)) => Bundle::of(file).map(Source::from).map_err(|damaged| damaged.exit()),
+        (None, None) => Source::own().map_err(|damaged| damaged.exit()),
+    }
+}
+
 /// Asks the emulator for its clock and keys, and goes on following the clock.
-fn surroundings(arguments: &LabHost, config: &Config) -> Result<Surroundings> {
+fn surroundings(arguments: &LabHost, config: &Config, manifest: &Manifest) -> Result<Surroundings> {
     let control = Control::new(&arguments.emulator);
     let container = address(arguments.container.as_deref().unwrap_or(&arguments.emulator))?;
     let (clock, steer) = Clock::steered();
@@ -47,8 +62,8 @@ fn surroundings(arguments: &LabHost, config: &Config) -> Result<Surroundings> {
         .enable_all()
         .build()
         .map_err(|error| Trouble::new(format!("cannot start: {error}"), "", ""))?;
-    let (time, keys) =
-        runtime.block_on(async { Ok::<_, Trouble>((control.clock().await?, keys(&control, config).await)) })?;
+    let (time, keys) = runtime
+        .block_on(async { Ok::<_, Trouble>((control.clock().await?, keys(&control, config, manifest).await)) })?;
     steer.set_offset_ms(time.offset_ms);
     std::thread::Builder::new()
         .name("emulator-clock".into())
@@ -65,11 +80,10 @@ async fn follow(control: &Control, steer: &Steer, mut time: EmulatedTime) {
     }
 }
 
-/// The emulator's public keys for the listing this host runs under. None: the product cannot be read or its listing is
-/// not known, and the host itself says so better.
-async fn keys(control: &Control, config: &Config) -> Option<BTreeMap<u32, String>> {
-    let product = Product::read(&config.product).ok()?;
-    let listing = listing::choose(&product.manifest, config.listing.as_deref()).ok()?;
+/// The emulator's public keys for the listing this host runs under. None: the listing is not known, and the host itself
+/// says so better.
+async fn keys(control: &Control, config: &Config, manifest: &Manifest) -> Option<BTreeMap<u32, String>> {
+    let listing = listing::choose(manifest, config.listing.as_deref()).ok()?;
     control.keys(&listing.product_code).await.ok().filter(|keys| !keys.is_empty())
 }
 

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tollgate_cli::arguments::{Arguments, Command};
 use tollgate_cli::trouble::Result;
-use tollgate_cli::{assertions, completions, demo, dev, doctor, emulator, lab_host, listen, trigger, words};
+use tollgate_cli::{
+    assertions, completions, demo, dev, doctor, emulator, image, inspect, keygen, lab_host, listen, pack, trigger,
+    verify, words,
+};
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
@@ -21,6 +24,11 @@ fn main() -> ExitCode {
         Command::Trigger(arguments) => run(trigger::run(arguments)),
         Command::Listen(arguments) => run(listen::run(arguments)),
         Command::Assert(arguments) => run(assertions::run(arguments)),
+        Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Pack(arguments) => run(pack::run(arguments)),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Image(arguments) => image::run(&arguments),
         Command::Doctor(arguments) => run(doctor::run(arguments)),
     };
     match result {

@@ -8,10 +8,10 @@ use anyhow::Context;
 use tokio::sync::watch;
 use tollgate_metering::{Policy, Rate};
 use tollgate_runtime::component::{Component, Run};
-use tollgate_runtime::egress::Network;
-use tollgate_runtime::engine::{EngineOptions, Runtime};
+use tollgate_runtime::engine::Runtime;
 use tollgate_runtime::http::Server;
 use tollgate_runtime::meter::{self as counting, Meter, Pricing};
+use tollgate_runtime::target::Cpu;
 
 use crate::admin::{self, Status};
 use crate::clock::Clock;
@@ -28,10 +28,12 @@ use crate::product::listing;
 use crate::product::load::{self, Product};
 use crate::product::manifest::{Entitlement, Listing, Manifest};
 use crate::product::mount::Mounts;
+use crate::product::source::Source;
 use crate::usage::Access;
 
 mod ending;
 mod ports;
+mod preview;
 mod signals;
 mod work;
 
@@ -60,16 +62,24 @@ impl Surroundings {
 ///
 /// # Errors
 /// [`Exit`]: every other end than an orderly one.
-pub fn run(config: Config, surroundings: Surroundings) -> Result<Done, Exit> {
+pub fn run(config: Config, surroundings: Surroundings, source: Source) -> Result<Done, Exit> {
     log::start(&config.log, surroundings.clock.clone());
     if !config.ignored.is_empty() {
         tracing::warn!(variables = config.ignored.join(" "), "these variables have no effect here");
     }
-    let manifest = Manifest::read(&config.product).map_err(|errors| errors.exit())?;
-    let listing = listing::choose(&manifest, config.listing.as_deref()).map_err(|none| none.exit())?.clone();
+    if let Some(bundle) = source.bundle() {
+        processor_has(bundle.cpu)?;
+    }
+    let listing = listing::choose(source.manifest(), config.listing.as_deref()).map_err(|none| none.exit())?.clone();
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let threads = threads.context("cannot start threads").map_err(|error| Exit::internal(&error))?;
-    let ended = threads.block_on(live(&Start { config, surroundings, manifest, listing }));
+    let start = Start { config, surroundings, source, listing };
+    let ended = threads.block_on(async {
+        match start.source.bundle() {
+            Some(bundle) if bundle.is_preview() => preview::send(&start).await,
+            _ => live(&start).await,
+        }
+    });
     // What still runs now has lost its purpose; the ledger is closed by then.
     threads.shutdown_timeout(Duration::from_secs(1));
     ended
@@ -79,12 +89,33 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<Done, Exit> {
 struct Start {
     config: Config,
     surroundings: Surroundings,
-    manifest: Manifest,
+    source: Source,
     listing: Listing,
 }
 
+impl Start {
+    fn manifest(&self) -> &Manifest {
+        self.source.manifest()
+    }
+}
+
+/// Told before AWS is asked: the answer would be of no use here.
+fn processor_has(cpu: Cpu) -> Result<(), Exit> {
+    let missing = cpu.missing_here();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Exit::new(
+        Why::Product,
+        format!("the product is compiled for {cpu}; this processor lacks {}", missing.join(", ")),
+        "an old instance type, an emulated processor, or an image of another architecture",
+        "run it on a current instance type or on Fargate; or ask the vendor for a build for an older processor",
+    ))
+}
+
 async fn live(start: &Start) -> Result<Done, Exit> {
-    let Start { config, surroundings, manifest, listing } = start;
+    let Start { config, surroundings, listing, .. } = start;
+    let manifest = start.manifest();
     let stop = signals::watch().context("cannot listen to signals").map_err(|error| Exit::internal(&error))?;
     let ports = Ports::bind(config)?;
     let status = Status::starting(&manifest.product, &listing.id);
@@ -147,7 +178,7 @@ async fn live(start: &Start) -> Result<Done, Exit> {
 /// Asks AWS until there is an answer or the budget is spent.
 async fn ask(start: &Start, aws: &Aws, keeper: &mut Keeper<Aws>) -> Result<Grant, Exit> {
     let ask = Ask {
-        product: &start.manifest.product.name,
+        product: &start.manifest().product.name,
         listing: &start.listing,
         keys: start.surroundings.keys.as_ref(),
         start_budget: start.config.start_budget,
@@ -180,7 +211,7 @@ async fn ask(start: &Start, aws: &Aws, keeper: &mut Keeper<Aws>) -> Result<Grant
 }
 
 fn options(start: &Start, place: &Place) -> meter::Options {
-    let Start { manifest, listing, .. } = start;
+    let (manifest, listing) = (start.manifest(), &start.listing);
     let dimensions = manifest.dimensions.iter();
     let policy = Policy {
         listing: listing.id.clone(),
@@ -229,16 +260,14 @@ enum Loaded {
     Command(Box<Component>),
 }
 
-/// From here on, and never before, the vendor's code is read, compiled and linked.
+/// From here on, and never before, anything of the vendor becomes code.
 fn load_product(start: &Start, grant: &Grant, meter: &Meter, status: &Status) -> Result<Loaded, Exit> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let network = Network::new(roots).map_err(|error| Exit::internal(&anyhow::Error::new(error)))?;
-    let engine = EngineOptions { limits: load::limits(&start.manifest), network };
+    let engine = load::engine(start.manifest()).map_err(internal_error)?;
     let runtime = Runtime::new(&engine).map_err(|error| Exit::internal(&anyhow::Error::new(error)))?;
     status.running(runtime.stats());
     let variable = |name: &str| start.config.variable(name).map(str::to_owned);
-    let mounts = Mounts::new(start.config.mounts.clone(), &[&start.config.ledger, &start.config.product]);
-    let product = tokio::task::block_in_place(|| Product::load(grant, &runtime, &start.manifest, variable, &mounts));
+    let mounts = Mounts::new(start.config.mounts.clone(), &[&start.config.ledger, start.source.path()]);
+    let product = tokio::task::block_in_place(|| Product::load(grant, &runtime, &start.source, variable, &mounts));
     let product = product.map_err(|error| error.exit())?;
     let mut components = product.components;
     if let Some(index) = components.iter().position(|component| component.run() == Run::Command) {
@@ -261,5 +290,10 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 fn internal(error: std::io::Error) -> Exit {
-    Exit::internal(&anyhow::Error::new(error))
+    internal_error(anyhow::Error::new(error))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn internal_error(error: anyhow::Error) -> Exit {
+    Exit::internal(&error)
 }

@@ -21,8 +21,6 @@ use keys::Keys;
 /// Everything the operator can decide.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The product's folder, with `product.toml` in it. `--product`, default `/product`.
-    pub product: PathBuf,
     /// Arguments of a command product: what follows `--`.
     pub args: Vec<String>,
     /// Which of the product's listings the buyer subscribed to. `TOLLGATE_LISTING`.
@@ -63,7 +61,7 @@ impl fmt::Debug for Variables {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(Vec<String>);
 
-const USAGE: &str = "tollgate-host [--product DIR] [-- ARGUMENTS OF A COMMAND PRODUCT]";
+const USAGE: &str = "tollgate-host [-- ARGUMENTS OF A COMMAND PRODUCT]";
 
 impl Config {
     /// Reads arguments and environment of this process, then empties the environment.
@@ -93,7 +91,7 @@ impl Config {
         args: impl IntoIterator<Item = String>,
     ) -> Result<Self, ConfigErrors> {
         let mut keys = Keys::new(variables);
-        let (product, args) = arguments(args, &mut keys);
+        let args = arguments(args, &mut keys);
         let listing = keys.optional("TOLLGATE_LISTING");
         let ledger = keys.or("TOLLGATE_LEDGER", "/var/lib/tollgate", keys::absolute_path);
         let mounts = keys.or("TOLLGATE_MOUNTS", "", keys::maybe_absolute_path);
@@ -108,7 +106,6 @@ impl Config {
                 if keys.problems.is_empty() =>
             {
                 Ok(Self {
-                    product,
                     args,
                     listing,
                     ledger,
@@ -147,31 +144,16 @@ fn clues(keys: &mut Keys<'_>) -> Clues {
     }
 }
 
-/// Product folder and the arguments for a command product.
-fn arguments(args: impl IntoIterator<Item = String>, keys: &mut Keys<'_>) -> (PathBuf, Vec<String>) {
+/// The arguments for a command product.
+fn arguments(args: impl IntoIterator<Item = String>, keys: &mut Keys<'_>) -> Vec<String> {
     let mut args = args.into_iter();
-    let mut product = None;
     while let Some(arg) = args.next() {
-        let value = match arg.split_once('=') {
-            Some(("--product", value)) => Some(value.to_owned()),
-            None if arg == "--product" => args.next().filter(|value| value != "--"),
-            None if arg == "--" => return (product.unwrap_or_else(default_product), args.collect()),
-            _ => {
-                keys.problems.push(format!("argument {arg:?}: is not known; usage: {USAGE}"));
-                continue;
-            }
-        };
-        match value.filter(|value| !value.is_empty()) {
-            Some(_) if product.is_some() => keys.problems.push("argument \"--product\": is given twice".into()),
-            Some(value) => product = Some(PathBuf::from(value)),
-            None => keys.problems.push("argument \"--product\": needs a folder".into()),
+        if arg == "--" {
+            return args.collect();
         }
+        keys.problems.push(format!("argument {arg:?}: is not known; usage: {USAGE}"));
     }
-    (product.unwrap_or_else(default_product), Vec::new())
-}
-
-fn default_product() -> PathBuf {
-    PathBuf::from("/product")
+    Vec::new()
 }
 
 impl fmt::Display for ConfigErrors {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub enum Why {
     /// A variable or an argument is wrong.
     Configuration,
-    /// The product is damaged: its manifest or one of its components.
+    /// The product is damaged or missing: its signature, its manifest or one of its components.
     Product,
     /// No credentials, no region, or a place the host does not know.
     Place,

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use tollgate_host::app::{self, Surroundings};
-use tollgate_host::config::Config;
-use tollgate_host::exit;
+use tollgate_host::config::{Config, ConfigErrors};
+use tollgate_host::exit::{self, Done, Exit};
+use tollgate_host::product::source::Source;
 
 fn main() -> ExitCode {
     if let Some(asked) = Config::usage() {
@@ -13,10 +14,15 @@ fn main() -> ExitCode {
             Err(exit) => exit.report(),
         };
     }
-    let ended =
-        Config::load().map_err(|errors| errors.exit()).and_then(|config| app::run(config, Surroundings::production()));
-    match ended {
+    // First of all: it empties the environment while there is one thread.
+    let config = Config::load();
+    match run(config) {
         Ok(done) => done.code(),
         Err(exit) => exit.report(),
     }
+}
+
+fn run(config: Result<Config, ConfigErrors>) -> Result<Done, Exit> {
+    let source = Source::own().map_err(|damaged| damaged.exit())?;
+    app::run(config.map_err(|errors| errors.exit())?, Surroundings::production(), source)
 }

@@ -13,6 +13,9 @@ mod compat;
 mod entitlement;
 mod metering;
 
+mod bundle;
+mod image;
+
 mod crash;
 mod shutdown;
 mod torture;

@@ -1,27 +1,17 @@
 //! The production binary cannot be led to another service than AWS: not by its environment, not by an argument.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tollgate_cli::process::{Ended, Input, Process};
 
 use crate::bad_input::pod_token;
-use crate::support::{METER_HTTP, operator_sees, root, write_product};
-
-/// Built as it is shipped: by a command of its own, so that nothing of the tool is compiled into it.
-static HOST: LazyLock<PathBuf> = LazyLock::new(|| {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "-p", "tollgate-host", "--locked"])
-        .current_dir(root())
-        .status()
-        .unwrap();
-    assert!(built.success());
-    Path::new(env!("CARGO_BIN_EXE_tollgate")).with_file_name("tollgate-host")
-});
+use crate::bundle::{key, pack, production_host};
+use crate::support::{METER_HTTP, guest, operator_sees, root, write_product};
 
 /// A listener that counts who comes.
 async fn trap() -> (u16, Arc<AtomicUsize>) {
@@ -58,12 +48,18 @@ fn redirections(port: u16) -> Vec<(&'static str, String)> {
     .collect()
 }
 
+/// Packs a product on the production host and runs it.
 async fn run(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Ended {
-    write_product(folder, METER_HTTP, b"never opened");
-    let mut command = tokio::process::Command::new(&*HOST);
+    let program = folder.join("packed");
+    if !program.exists() {
+        let component = guest("meter_http.wasm").await;
+        write_product(folder, METER_HTTP, &std::fs::read(component).unwrap());
+        let key = key(folder, "vendor.pem").await;
+        let ended = pack(&folder.join("product"), &key, production_host().await, &program, &[]).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    let mut command = tokio::process::Command::new(&program);
     command
-        .arg("--product")
-        .arg(folder.join("product"))
         .args(arguments)
         .env_clear()
         .env("TOLLGATE_LEDGER", folder.join("ledger"))
@@ -119,14 +115,33 @@ async fn no_argument_leads_elsewhere() {
     assert_eq!(caught.load(Ordering::SeqCst), 0);
 }
 
-#[test]
-fn nothing_of_the_lab_is_in_it() {
+#[tokio::test]
+async fn neither_the_lab_nor_a_compiler_is_in_it() {
     let contains = |binary: &Path, word: &str| {
         let bytes = std::fs::read(binary).unwrap();
-        bytes.windows(word.len()).any(|window| window == word.as_bytes())
+        // The first byte alone is quick to look for, and a debug build is slow at the rest.
+        let first = word.as_bytes()[0];
+        let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
+        starts.into_iter().any(|(at, _)| bytes[at..].starts_with(word.as_bytes()))
     };
-    for word in ["_tollgate/clock", "lab-host", "emulator-clock"] {
-        assert!(!contains(&HOST, word), "{word}");
+    for word in ["_tollgate/clock", "lab-host", "emulator-clock", "regalloc2", "cranelift_codegen"] {
+        assert!(!contains(production_host().await, word), "{word}");
         assert!(contains(Path::new(crate::support::TOLLGATE), word), "the tool has {word}, so the search works");
+    }
+}
+
+/// By its dependencies, too: whatever a linker drops today.
+#[test]
+fn the_production_host_does_not_depend_on_a_compiler() {
+    let tree = |package: &str| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--offline", "-e", "normal", "--prefix", "none", "-p", package]);
+        let output = cargo.current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for name in ["cranelift-codegen", "wasmtime-internal-cranelift", "regalloc2"] {
+        assert!(!tree("tollgate-host").contains(name), "{name}");
+        assert!(tree("tollgate-cli").contains(name), "the tool has {name}, so the search works");
     }
 }

@@ -9,18 +9,17 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::backoff::Backoff;
+use crate::code::Code;
 use crate::egress::{Egress, Origin};
 use crate::engine::Runtime;
 use crate::gauge::Carry;
 use crate::guest::Guest;
 use crate::limits::{MEMORIES_MAX, RANDOM_BYTES_MAX, TABLES_MAX};
 use crate::meter::{Counters, Meter};
+#[cfg(any(test, feature = "compiler"))]
 use crate::stats::bump;
 use crate::stdio::{Lines, Log};
 
-/// The first bytes of a module and of a component of the binary format.
-const MODULE: &[u8] = b"\0asm\x01\0\0\0";
-const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// Packages of which a guest may import any interface, up to the version this host has.
 const PACKAGES: [&str; 8] = [
     "tollgate:metering/",
@@ -153,6 +152,17 @@ pub enum LoadError {
         /// The limit.
         allowed: String,
     },
+    /// Compiled code that this host cannot use.
+    #[error(
+        "component \"{id}\": its compiled code cannot be used: {detail}. Likely cause: packed with another version of \
+         tollgate than the host, or for another processor. Pack it again, with the host of the same version"
+    )]
+    Code {
+        /// The component.
+        id: String,
+        /// What the engine says.
+        detail: String,
+    },
     /// The engine refuses it.
     #[error(
         "component \"{id}\": {detail}. Likely cause: a damaged file, or a feature of WebAssembly that is switched off here"
@@ -190,24 +200,34 @@ impl std::fmt::Debug for Component {
 }
 
 impl Component {
+    /// Links code that was compiled ahead of time; nothing of it runs, and nothing is compiled.
+    ///
+    /// # Errors
+    ///
+    /// Each [`LoadError`] is a fault of the product; trying again does not help.
+    pub fn load(runtime: &Runtime, code: Code, run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
+        let made = code.component(&runtime.engine);
+        let id = spec.id.clone();
+        Self::link(runtime, made.map_err(|error| LoadError::Code { id, detail: format!("{error:#}") })?, run, spec)
+    }
+
     /// Compiles and links. This takes processor time in proportion to the size of the component; nothing of it runs.
     ///
     /// # Errors
     ///
     /// Each [`LoadError`] is a fault of the product; trying again does not help.
-    pub fn load(runtime: &Runtime, bytes: &[u8], run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
-        let id = &spec.id;
-        if bytes.starts_with(MODULE) {
-            return Err(LoadError::CoreModule { id: id.clone() });
-        }
-        if !bytes.starts_with(COMPONENT) {
-            let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            let start = if bytes.is_empty() { "nothing: it is empty".to_string() } else { start.join(" ") };
-            return Err(LoadError::NotWasm { id: id.clone(), start });
-        }
-        let refused = |error: wasmtime::Error| LoadError::Compile { id: id.clone(), detail: format!("{error:#}") };
+    #[cfg(any(test, feature = "compiler"))]
+    pub fn compile(runtime: &Runtime, bytes: &[u8], run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
+        crate::compile::check_form(bytes, &spec.id)?;
+        let refused = |error| LoadError::Compile { id: spec.id.clone(), detail: format!("{error:#}") };
         let compiled = Compiled::from_binary(&runtime.engine, bytes).map_err(refused)?;
         bump(&runtime.stats.components_compiled);
+        Self::link(runtime, compiled, run, spec)
+    }
+
+    fn link(runtime: &Runtime, compiled: Compiled, run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
+        let id = &spec.id;
+        let refused = |error: wasmtime::Error| LoadError::Compile { id: id.clone(), detail: format!("{error:#}") };
         check_exports(runtime, &compiled, run, id)?;
         check_imports(runtime, &compiled, id)?;
         check_size(runtime, &compiled, id)?;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::code::Pages;
 use crate::egress::Network;
 use crate::guest::Guest;
 use crate::imports;
@@ -100,7 +101,9 @@ impl EngineError {
     }
 }
 
-fn config(pool: Option<PoolingAllocationConfig>) -> Config {
+/// For the host that runs and for the tool that compiles ahead of time: code is taken only by an engine whose settings
+/// are those it was compiled with.
+pub(crate) fn config(pool: Option<PoolingAllocationConfig>) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -110,11 +113,13 @@ fn config(pool: Option<PoolingAllocationConfig>) -> Config {
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK)
         .memory_init_cow(true)
-        .cranelift_opt_level(OptLevel::Speed)
+        .with_custom_code_memory(Some(Arc::new(Pages)))
         // What no guest toolchain for WASI 0.2 emits only adds attack surface.
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false);
+    #[cfg(any(test, feature = "compiler"))]
+    config.cranelift_opt_level(wasmtime::OptLevel::Speed);
     if let Some(pool) = pool {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }

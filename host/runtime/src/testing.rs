@@ -32,7 +32,7 @@ pub(crate) fn runtime(limits: Limits) -> Runtime {
 
 /// A component at `/`, number 0, whose `/excluded` path is not counted.
 pub(crate) fn load(runtime: &Runtime, bytes: &[u8], run: Run) -> Component {
-    Component::load(runtime, bytes, run, spec("guest", "/")).unwrap()
+    Component::compile(runtime, bytes, run, spec("guest", "/")).unwrap()
 }
 
 pub(crate) fn spec(id: &str, route: &str) -> ComponentSpec {

@@ -10,7 +10,6 @@ fn nothing_set_is_a_whole_configuration() {
     let config = parse(&[], &[]).unwrap();
     insta::assert_debug_snapshot!(config, @r#"
     Config {
-        product: "/product",
         args: [],
         listing: None,
         ledger: "/var/lib/tollgate",
@@ -49,13 +48,13 @@ fn names_every_mistake_at_once() {
             ("TOLLGATE_START_BUGDET", "10s"),
             ("TOLLGATE_ENDPOINT", "http://127.0.0.1"),
         ],
-        &["--product", "--", "x"],
+        &["--product", "x"],
     )
     .unwrap_err();
     insta::assert_snapshot!(errors.exit().message(), @r#"
     tollgate-host: bad configuration (exit 64)
-      what : argument "--product": needs a folder
-             argument "x": is not known; usage: tollgate-host [--product DIR] [-- ARGUMENTS OF A COMMAND PRODUCT]
+      what : argument "--product": is not known; usage: tollgate-host [-- ARGUMENTS OF A COMMAND PRODUCT]
+             argument "x": is not known; usage: tollgate-host [-- ARGUMENTS OF A COMMAND PRODUCT]
              TOLLGATE_LEDGER: "ledger" is not an absolute path
              TOLLGATE_LISTEN: "8080" is not an address and port such as "0.0.0.0:8080"
              TOLLGATE_ADMIN: "localhost:1" is not an address and port such as "0.0.0.0:8080"
@@ -71,7 +70,7 @@ fn names_every_mistake_at_once() {
 fn the_bounds_of_durations_are_told() {
     let errors = parse(&[("TOLLGATE_GRACE", "0s"), ("TOLLGATE_START_BUDGET", "61m")], &["--prodct=/x"]).unwrap_err();
     insta::assert_snapshot!(errors, @r#"
-    argument "--prodct=/x": is not known; usage: tollgate-host [--product DIR] [-- ARGUMENTS OF A COMMAND PRODUCT]
+    argument "--prodct=/x": is not known; usage: tollgate-host [-- ARGUMENTS OF A COMMAND PRODUCT]
     TOLLGATE_START_BUDGET: "61m" is not between 1s and 3600s
     TOLLGATE_GRACE: "0s" is not between 1s and 3600s
     "#);
@@ -79,8 +78,7 @@ fn the_bounds_of_durations_are_told() {
 
 #[test]
 fn what_follows_two_dashes_is_the_products() {
-    let config = parse(&[], &["--product=/p", "--", "--product", "x", "--"]).unwrap();
-    assert_eq!(config.product, PathBuf::from("/p"));
+    let config = parse(&[], &["--", "--product", "x", "--"]).unwrap();
     assert_eq!(config.args, ["--product", "x", "--"]);
 }
 

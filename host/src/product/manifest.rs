@@ -13,10 +13,14 @@ use crate::exit::{Exit, Why};
 
 mod component;
 mod dimension;
+mod files;
 mod listing;
 mod reader;
 mod settings;
 
+use files::Files;
+#[cfg(feature = "compiler")]
+pub use files::{Canonical, canonical};
 use reader::{Mistakes, Section};
 pub use settings::{Limits, MeteringPolicy};
 
@@ -181,7 +185,7 @@ impl Manifest {
     pub fn read(folder: &Path) -> Result<Self, ManifestErrors> {
         let path = folder.join(FILE_NAME);
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            let next = "mount or copy the product's folder there, or name another one with --product";
+            let next = "name the folder that has product.toml in it";
             ManifestErrors(vec![format!("{}: cannot be read: {error}\n  next: {next}", path.display())])
         })?;
         Self::parse(&text, folder)
@@ -192,6 +196,18 @@ impl Manifest {
     /// # Errors
     /// [`ManifestErrors`] with every mistake.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ManifestErrors> {
+        Self::with_files(text, &Files::Folder(folder))
+    }
+
+    /// Takes the text of a manifest whose key files travel with it.
+    ///
+    /// # Errors
+    /// [`ManifestErrors`] with every mistake.
+    pub fn packed(text: &str, keys: &BTreeMap<String, String>) -> Result<Self, ManifestErrors> {
+        Self::with_files(text, &Files::Packed(keys))
+    }
+
+    fn with_files(text: &str, files: &Files<'_>) -> Result<Self, ManifestErrors> {
         if text.len() > TEXT_BYTES_MAX {
             return Err(ManifestErrors(vec![format!("{FILE_NAME}: is over {TEXT_BYTES_MAX} bytes")]));
         }
@@ -203,7 +219,7 @@ impl Manifest {
         }
         // What follows a broken line may be misread, and a report of it would be noise.
         let document = Section::document(document.get_ref(), &mistakes);
-        let manifest = if broken.is_empty() { whole(&document, folder) } else { None };
+        let manifest = if broken.is_empty() { whole(&document, files) } else { None };
         let lines = mistakes.lines();
         match manifest {
             Some(manifest) if lines.is_empty() => Ok(manifest),
@@ -213,14 +229,14 @@ impl Manifest {
 }
 
 /// Reads everything before it gives up on anything.
-fn whole(document: &Section<'_>, folder: &Path) -> Option<Manifest> {
+fn whole(document: &Section<'_>, files: &Files<'_>) -> Option<Manifest> {
     let product = document.table("product").map(|section| product_name(&section));
     if product.is_none() && !document.has("product") {
         document.mistake("[product] is missing", "add [product] with name and version");
     }
     let dimensions = document.tables("dimension", DIMENSIONS_MAX, |section| dimension::read(&section));
-    let listings = document.tables("listing", LISTINGS_MAX, |section| listing::read(&section, folder));
-    let components = document.tables("component", COMPONENTS_MAX, |section| component::read(&section, folder));
+    let listings = document.tables("listing", LISTINGS_MAX, |section| listing::read(&section, files));
+    let components = document.tables("component", COMPONENTS_MAX, |section| component::read(&section, files.folder()));
     let limits = document.table("limits").map_or_else(|| Some(Limits::default()), |section| settings::limits(&section));
     let metering = document
         .table("metering")

@@ -5,7 +5,7 @@ use crate::testing::{guest, runtime, spec};
 /// What the operator reads when this is loaded as component `api`.
 fn check(run: Run, bytes: &[u8]) -> String {
     let runtime = runtime(Limits { memory_mib: 8, ..Limits::default() });
-    match Component::load(&runtime, bytes, run, spec("api", "/")) {
+    match Component::compile(&runtime, bytes, run, spec("api", "/")) {
         Ok(component) => {
             format!("loaded {:?}, compiled {}", component.run(), runtime.stats().snapshot().components_compiled)
         }

@@ -224,7 +224,7 @@ async fn speaks_http_2_without_tls() {
 async fn routes_that_cannot_be_served_are_refused() {
     let runtime = runtime(Limits::default());
     let bytes = guest("http", include_str!("tests/guest.wat"));
-    let component = |id: &str, route: &str| Component::load(&runtime, &bytes, Run::Http, spec(id, route)).unwrap();
+    let component = |id: &str, route: &str| Component::compile(&runtime, &bytes, Run::Http, spec(id, route)).unwrap();
     let refused = |components| Server::new(&runtime, components, meter().0).unwrap_err().to_string();
     let lines = [
         refused(vec![component("a", "/api"), component("b", "/"), component("c", "/api/")]),

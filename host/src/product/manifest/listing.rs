@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use tollgate_runtime::meter::Pricing;
 
+use super::files::Files;
 use super::reader::{Found, Section};
 use super::{Dimension, Entitlement, Listing, unique};
 use crate::entitlement::jwt;
@@ -29,7 +30,7 @@ pub(super) struct Read {
     dimension_at: usize,
 }
 
-pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<Read> {
+pub(super) fn read(section: &Section<'_>, files: &Files<'_>) -> Option<Read> {
     let id = section.required_text("id", "give the listing a name that buyers choose it by");
     let id = id.filter(|id| section.name_of_ours(id, "listing id").is_some());
     let product_code = product_code(section);
@@ -37,7 +38,7 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<Read> {
     // Known keys whatever the pricing says.
     let dimension_at = section.at_of("entitlement_dimension");
     let _ = (section.has("entitlement"), section.has("public_keys"));
-    let entitlement = pricing.and_then(|pricing| entitlement(section, pricing, folder));
+    let entitlement = pricing.and_then(|pricing| entitlement(section, pricing, files));
     let carry = section.boolean("carry", false);
     section.finish();
     let (id, entitlement) = (id?, entitlement?);
@@ -67,7 +68,7 @@ fn pricing(section: &Section<'_>) -> Option<Pricing> {
     pricing
 }
 
-fn entitlement(section: &Section<'_>, pricing: Pricing, folder: &Path) -> Option<Entitlement> {
+fn entitlement(section: &Section<'_>, pricing: Pricing, files: &Files<'_>) -> Option<Entitlement> {
     let registers = matches!(pricing, Pricing::Hourly | Pricing::Monthly);
     let custom = pricing == Pricing::Custom;
     let mut good = true;
@@ -83,7 +84,7 @@ fn entitlement(section: &Section<'_>, pricing: Pricing, folder: &Path) -> Option
         }
     }
     let entitlement = match (registers, custom) {
-        (true, _) => public_keys(section, folder).map(|keys| Entitlement::Register { keys }),
+        (true, _) => public_keys(section, files).map(|keys| Entitlement::Register { keys }),
         (_, true) => custom_entitlement(section),
         _ => Some(Entitlement::None),
     };
@@ -111,7 +112,7 @@ fn custom_entitlement(section: &Section<'_>) -> Option<Entitlement> {
     }
 }
 
-fn public_keys(section: &Section<'_>, folder: &Path) -> Option<BTreeMap<u32, String>> {
+fn public_keys(section: &Section<'_>, files: &Files<'_>) -> Option<BTreeMap<u32, String>> {
     let next = "write public_keys = { 1 = \"keys/1.pem\" }; key and version are on the product's page in the portal";
     if !section.has("public_keys") {
         section.mistake("an hourly or monthly listing has no public_keys", next);
@@ -122,7 +123,7 @@ fn public_keys(section: &Section<'_>, folder: &Path) -> Option<BTreeMap<u32, Str
         section.mistake_at(section.at_of("public_keys"), "public_keys has no usable entry", next);
         return None;
     }
-    let read = |(version, file): &_| public_key(section, version, file, folder);
+    let read = |(version, file): &_| public_key(section, version, file, files);
     let keys: Vec<Option<(u32, String)>> = entries.iter().map(read).collect();
     keys.into_iter().collect()
 }
@@ -131,19 +132,19 @@ fn public_key(
     section: &Section<'_>,
     version: &Found<String>,
     file: &Found<String>,
-    folder: &Path,
+    files: &Files<'_>,
 ) -> Option<(u32, String)> {
     let number = version.value.parse::<u32>().ok().filter(|n| *n >= 1 && n.to_string() == version.value);
     if number.is_none() {
         let what = format!("public_keys: {:?} is not a key version", version.value);
         section.mistake_at(version.at, what, "use the number the portal shows with the key");
     }
-    let Some(path) = inside(folder, &file.value) else {
+    if inside(files.folder(), &file.value).is_none() {
         let what = format!("public_keys: {:?} leads out of the product's folder", file.value);
         section.mistake_at(file.at, what, "use a path relative to product.toml, without ..");
         return None;
-    };
-    let pem = match std::fs::read_to_string(&path) {
+    }
+    let pem = match files.text(&file.value) {
         Ok(pem) if jwt::is_usable_key(&pem) => Some(pem),
         Ok(_) => {
             let what = format!("{:?} is not a PEM public key (RSA, 2048 to 8192 bits)", file.value);
