@@ -1,7 +1,7 @@
 //! What leaves a guest for the network: requests to the origins of its manifest, and nothing else.
 //!
 //! The credentials of the task are one request to a link-local address away. So a name is looked up once, every address
-//! it has is checked ([`address`]), and a checked one is dialled ([`dial`]); redirects are the guest's to follow, by a
+//! it has is checked (`address`), and a checked one is dialled (`dial`); redirects are the guest's to follow, by a
 //! request of its own that is checked anew. Sockets and name lookup need no line here: a `WasiCtx` denies them unless
 //! somebody allows them, and nobody does. A refusal is a value for the guest, a line in the log, and a number.
 //!

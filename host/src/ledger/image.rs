@@ -64,7 +64,7 @@ pub struct UsageRow {
     pub late: i64,
     /// When the last of them came, unix seconds.
     pub at: i64,
-    /// See [`UsageRow::hash_of`].
+    /// See `UsageRow::hash_of`.
     pub hash: Vec<u8>,
 }
 

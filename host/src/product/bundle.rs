@@ -5,7 +5,7 @@
 //! that a payload fits only the host it was packed with. `docs/bundle.md` has it byte by byte.
 //!
 //! [`Bundle::open`] is the only way in. Either everything is as it was packed, or there is no [`Bundle`]. It reads and
-//! compares; no code is made of anything before [`Bundle::code`], which [`super::load`] calls with a Grant in hand.
+//! compares; no code is made of anything before `Bundle::code`, which `super::load` calls with a Grant in hand.
 
 use std::fs::File;
 use std::ops::Range;
