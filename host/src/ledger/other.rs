@@ -71,9 +71,15 @@ impl Other {
 
     fn of(folder: Folder) -> Result<Self, OpenError> {
         reserve::make_room(folder.path()).map_err(|error| not_writable(folder.path(), &error))?;
-        // A ledger is there, so a file without one has lost it.
-        let store = Sqlite::open(&folder.database(), true)?.watched(folder.witness()?);
+        // A host that was killed while it made its ledger leaves a file without tables, in which nothing was recorded.
+        let store = Sqlite::open(&folder.database(), folder.begun())?.watched(folder.witness()?);
         Ok(Self { ledger: Ledger::new(), store, folder, failed: None })
+    }
+
+    /// The same in a file on a disk of the tests.
+    #[cfg(test)]
+    pub(super) fn on(folder: Folder, store: Sqlite) -> Result<Self, OpenError> {
+        Self { ledger: Ledger::new(), store, folder, failed: None }.loaded()
     }
 
     fn loaded(mut self) -> Result<Self, OpenError> {

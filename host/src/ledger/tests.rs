@@ -192,6 +192,41 @@ fn a_ledger_that_is_gone_is_not_started_anew() {
     assert_eq!(reason(&volume), "damaged: file is not a database");
 }
 
+/// Killed between the file and its tables: nothing was recorded, so nothing is lost.
+#[test]
+fn a_ledger_whose_making_was_cut_short_is_an_empty_one() {
+    let volume = tempfile::tempdir().unwrap();
+    drop(folder::Folder::take(volume.path(), IDENTITY).unwrap());
+    let path = database(&volume);
+    fs::write(&path, b"").unwrap();
+    assert!(Other::take(path.parent().unwrap()).unwrap().is_none(), "nothing to adopt");
+    assert!(inspect(path.parent().unwrap()).unwrap().is_fresh());
+    assert_eq!(reason(&volume), "opened");
+}
+
+#[test]
+fn after_a_failed_write_nothing_more_is_written_into_the_ledger_of_another_task() {
+    let volume = tempfile::tempdir().unwrap();
+    let open = |disk| Sqlite::open_on(disk::NAME, std::path::Path::new(disk), false).unwrap();
+    disk::create("other");
+    let folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
+    let mut other = Other::on(folder, open("/other/ledger.sqlite")).unwrap();
+    let written = |other: &mut Other, at: u64, ledger: u64| other.write(vec![Record::Created { at, ledger }]);
+    let beat = |other: &mut Other, at: u64| other.write(vec![Record::Heartbeat { at }]);
+    assert_eq!(written(&mut other, 7_200, 5), Ok(()));
+    disk::set_fault("other", disk::Fault::NextSync);
+    let failed = beat(&mut other, 7_500);
+    assert_eq!(failed, Err("disk I/O error".to_owned()));
+    assert!(disk::has_failed("other"));
+    // The disk works again, and nobody knows what is on it.
+    assert_eq!(beat(&mut other, 7_600), failed);
+    drop(other);
+    let texts: Vec<String> =
+        open("/other/ledger.sqlite").image().unwrap().transitions.into_iter().map(|entry| entry.text).collect();
+    assert!(!texts.is_empty() && texts.iter().all(|text| !text.contains("at=7600")), "{texts:?}");
+    disk::remove("other");
+}
+
 #[test]
 fn damage_in_the_middle_of_the_file_is_found() {
     let volume = written();
