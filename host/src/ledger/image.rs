@@ -133,7 +133,8 @@ impl Image {
         }
     }
 
-    fn check_chain(&self) -> Result<(Vec<Record>, Head), String> {
+    /// The entries, each of which follows from the one before, and where they end; units are not counted.
+    pub(super) fn check_chain(&self) -> Result<(Vec<Record>, Head), String> {
         let mut head = Head { seq: self.first.saturating_sub(1), link: Link(self.before), recorded: 0 };
         let mut records = Vec::new();
         for entry in &self.transitions {
@@ -234,7 +235,8 @@ impl UsageRow {
 }
 
 impl Key {
-    fn slot(&self) -> Result<SlotId, String> {
+    /// The key as the engine knows it.
+    pub(super) fn slot(&self) -> Result<SlotId, String> {
         if self.payer != "self" {
             return Err(format!("payer: {:?} is not one of this version", self.payer));
         }

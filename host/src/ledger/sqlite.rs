@@ -3,17 +3,17 @@
 //! WAL with `synchronous=FULL`: a committed transaction survives a power cut. `locking_mode=EXCLUSIVE` keeps the index of
 //! the log in memory, so that it also works where shared memory does not (NFS, EFS).
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
-use tollgate_metering::{Hour, Payer, Record, SlotId, Used};
+use tollgate_metering::{Payer, Record, SlotId, Used};
 
 use super::image::Image;
 use super::witness::{Head, Seen, Witness};
 use super::{ArchiveRow, Batch, Loaded, OpenError, Store};
 
 mod archive;
+mod checkpoint;
 pub(super) mod hash;
 mod read;
 mod schema;
@@ -95,26 +95,6 @@ impl Sqlite {
         Ok(())
     }
 
-    /// In one transaction, and read back before it counts: a checkpoint that is not the same ledger is not written.
-    fn replace(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
-        let mut head = self.head;
-        let transaction = self.connection.transaction().map_err(words)?;
-        forget(&transaction, checkpoint).map_err(words)?;
-        archive::append(&transaction, forgotten).map_err(words)?;
-        let anchor = "UPDATE chain SET first = ?1, before = ?2";
-        transaction.execute(anchor, params![head.seq + 1, head.link.0]).map_err(words)?;
-        transaction.execute("DELETE FROM transitions", []).map_err(words)?;
-        write_records(&transaction, checkpoint, &mut head).map_err(words)?;
-        let again = read::image(&transaction, Seen::Head(self.head))?.check()?;
-        if again.head != head {
-            return Err("the checkpoint does not end where it should".to_owned());
-        }
-        super::fold(again.loaded)?;
-        transaction.commit().map_err(words)?;
-        self.head = head;
-        Ok(())
-    }
-
     /// Puts the log into the database when it is long enough. An error of that is one of the store.
     fn empty_log(&mut self, pages: usize) -> Result<(), String> {
         self.log_pages += pages;
@@ -156,7 +136,10 @@ impl Store for Sqlite {
     }
 
     fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
-        self.replace(checkpoint, forgotten)?;
+        let transaction = self.connection.transaction().map_err(words)?;
+        let head = checkpoint::replace(&transaction, self.head, checkpoint, forgotten)?;
+        transaction.commit().map_err(words)?;
+        self.head = head;
         self.note()?;
         self.empty_log(self.log_pages_max)
     }
@@ -191,34 +174,6 @@ fn write_records(transaction: &Transaction<'_>, records: &[Record], head: &mut H
         head.seq += 1;
         head.link = head.link.next(head.seq, &text);
         insert.execute(params![head.seq, text, head.link.0])?;
-    }
-    Ok(())
-}
-
-/// Takes out the usage of slots that a checkpoint does not name: it is in its sums.
-fn forget(transaction: &Transaction<'_>, checkpoint: &[Record]) -> rusqlite::Result<()> {
-    let name = |slot: &SlotId| (slot.listing.clone(), slot.dimension.clone(), slot.hour);
-    let kept: BTreeSet<_> = checkpoint
-        .iter()
-        .filter_map(|record| match record {
-            Record::Kept { slot, .. } => Some(name(slot)),
-            _ => None,
-        })
-        .collect();
-    let mut hours = transaction.prepare("SELECT listing, dimension, hour FROM recorded")?;
-    let hours = hours.query_map([], |row| Ok((row.get(0)?, row.get(1)?, Hour(row.get(2)?))))?;
-    for table in ["usage", "recorded"] {
-        let row = "listing = ?1 AND payer = 'self' AND dimension = ?2 AND hour = ?3";
-        transaction.prepare_cached(&format!("DELETE FROM {table} WHERE {row}"))?;
-    }
-    let gone: Vec<(String, String, Hour)> =
-        hours.filter(|hour| hour.as_ref().is_ok_and(|hour| !kept.contains(hour))).collect::<Result<_, _>>()?;
-    for (listing, dimension, hour) in gone {
-        for table in ["usage", "recorded"] {
-            let row = "listing = ?1 AND payer = 'self' AND dimension = ?2 AND hour = ?3";
-            let mut delete = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE {row}"))?;
-            delete.execute(params![listing, dimension, hour.0])?;
-        }
     }
     Ok(())
 }

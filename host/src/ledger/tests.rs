@@ -143,6 +143,20 @@ fn a_checkpoint_takes_the_place_of_all_entries_and_of_forgotten_usage() {
     assert_eq!(verify(&store.image().unwrap(), &mut |after| store.archived(after)), Ok(after));
 }
 
+#[test]
+fn a_checkpoint_that_leaves_out_usage_is_not_written() {
+    let volume = written();
+    let mut store = Sqlite::open(&database(&volume), true).unwrap();
+    let ledger = store.load().and_then(fold).unwrap();
+    let mut folded = ledger.checkpoint();
+    let all = folded.records.len();
+    folded.records.retain(|record| !matches!(record, Record::Kept { .. }));
+    assert_eq!(folded.records.len(), all - 1);
+    let refused = store.compact(&folded.records, &[]);
+    assert_eq!(refused, Err("the checkpoint does not come to the 7 units that were recorded".to_owned()));
+    assert_eq!(store.load().and_then(fold), Ok(ledger), "it is as it was");
+}
+
 /// A year and a month is kept; what is left is still a chain, and fits the sums as far as it goes.
 #[test]
 fn the_oldest_hours_leave_the_archive() {
@@ -211,9 +225,9 @@ fn after_a_failed_write_nothing_more_is_written_into_the_ledger_of_another_task(
     disk::create("other");
     let folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
     let mut other = Other::on(folder, open("/other/ledger.sqlite")).unwrap();
-    let written = |other: &mut Other, at: u64, ledger: u64| other.write(vec![Record::Created { at, ledger }]);
     let beat = |other: &mut Other, at: u64| other.write(vec![Record::Heartbeat { at }]);
-    assert_eq!(written(&mut other, 7_200, 5), Ok(()));
+    let started = Record::Started { at: 7_200, identity: IDENTITY.to_owned(), boot: 1, first_hour_taken: false };
+    assert_eq!(other.write(vec![Record::Created { at: 7_200, ledger: 5 }, started]), Ok(()));
     disk::set_fault("other", disk::Fault::NextSync);
     let failed = beat(&mut other, 7_500);
     assert_eq!(failed, Err("disk I/O error".to_owned()));

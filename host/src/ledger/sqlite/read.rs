@@ -67,7 +67,8 @@ fn objects(connection: &Connection) -> Result<(), String> {
     }
 }
 
-fn anchor(connection: &Connection) -> Result<(u64, [u8; 32]), String> {
+/// The number of the first entry, and the hash before it.
+pub(super) fn anchor(connection: &Connection) -> Result<(u64, [u8; 32]), String> {
     let row = connection.query_row("SELECT first, before FROM chain WHERE one = 1", [], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
     });
@@ -101,7 +102,8 @@ fn usage(connection: &Connection) -> rusqlite::Result<Vec<UsageRow>> {
     rows.collect()
 }
 
-fn recorded(connection: &Connection) -> rusqlite::Result<Vec<RecordedRow>> {
+/// Table `recorded`, by key.
+pub(super) fn recorded(connection: &Connection) -> rusqlite::Result<Vec<RecordedRow>> {
     let mut statement = connection.prepare(
         "SELECT listing, payer, dimension, hour, units FROM recorded ORDER BY listing, payer, dimension, hour",
     )?;
@@ -109,7 +111,8 @@ fn recorded(connection: &Connection) -> rusqlite::Result<Vec<RecordedRow>> {
     rows.collect()
 }
 
-fn transitions(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
+/// Table `transitions`, by number.
+pub(super) fn transitions(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
     let mut statement = connection.prepare("SELECT seq, text, hash FROM transitions ORDER BY seq")?;
     let rows = statement.query_map([], |row| Ok(Entry { seq: row.get(0)?, text: row.get(1)?, hash: row.get(2)? }))?;
     rows.collect()
