@@ -27,9 +27,13 @@ async fn tools() {
             if TOOLS.iter().all(|tool| present(tool)) {
                 return;
             }
+            // In turn with every other test that uses apt: one that updates its lists deletes, as some images have it,
+            // the packages that another is about to unpack.
+            let turn = std::env::temp_dir().join("tollgate-apt.lock");
             let install = format!(
-                "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
-                 apt-get install -qq -y --no-install-recommends {}",
+                "exec 9>{}; flock 9; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
+                 apt-get -o DPkg::Lock::Timeout=600 install -qq -y --no-install-recommends {}",
+                turn.display(),
                 TOOLS.join(" ")
             );
             done("sh", &["-euc", &install]).await;

@@ -13,6 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::install;
+
 const CHROMIUM: &str = "/usr/bin/chromium";
 const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
 
@@ -26,7 +28,7 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) async fn start(dark: bool) -> Self {
-        install();
+        install::system(&["chromium", "chromium-driver"], &[CHROMIUM, CHROMEDRIVER]);
         let mut driver = Command::new(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port =
@@ -149,16 +151,5 @@ impl Drop for Browser {
         // The driver ends the browser that it started.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-    }
-}
-
-fn install() {
-    if Path::new(CHROMIUM).exists() && Path::new(CHROMEDRIVER).exists() {
-        return;
-    }
-    let packages = ["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"];
-    for arguments in [&["update"][..], &packages[..]] {
-        let done = Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output().unwrap();
-        assert!(done.status.success(), "apt-get {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 }

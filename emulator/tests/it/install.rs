@@ -60,6 +60,7 @@ pub(crate) fn debian() -> PathBuf {
             ];
             run(Command::new("apt-get").args(places.iter().flat_map(|place| ["-o", place])).args(arguments));
         };
+        let _turn = apt_turn();
         apt(&["--quiet", "update"]);
         apt(&["--quiet", "--yes", "--no-install-recommends", "--download-only", "install", "awscli"]);
         for entry in fs::read_dir(folder.join("cache/archives")).unwrap() {
@@ -72,6 +73,32 @@ pub(crate) fn debian() -> PathBuf {
             }
         }
     })
+}
+
+/// Debian packages into the system, unless all of these files are there; that takes root.
+pub(crate) fn system(packages: &[&str], files: &[&str]) {
+    let there = || files.iter().all(|file| Path::new(file).exists());
+    if there() {
+        return;
+    }
+    let _turn = apt_turn();
+    // Who had the turn before may have installed the same.
+    if !there() {
+        let apt = |arguments: &[&str]| {
+            let patient = ["-o", "DPkg::Lock::Timeout=600"];
+            run(Command::new("apt-get").args(patient).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"));
+        };
+        apt(&["--quiet", "update"]);
+        apt(&[&["--quiet", "--yes", "--no-install-recommends", "install"], packages].concat());
+    }
+}
+
+/// Held while apt is at work, by every test of this machine: one that updates its lists deletes, as some images have it,
+/// the packages that another is about to unpack, and no lock of apt's own is in the way of that.
+fn apt_turn() -> fs::File {
+    let turn = fs::File::create(std::env::temp_dir().join("tollgate-apt.lock")).unwrap();
+    turn.lock().unwrap();
+    turn
 }
 
 /// The folder `name`, made anew by `make` unless it was made by the same recipe before.

@@ -221,7 +221,7 @@ fn a_ledger_whose_making_was_cut_short_is_an_empty_one() {
 #[test]
 fn after_a_failed_write_nothing_more_is_written_into_the_ledger_of_another_task() {
     let volume = tempfile::tempdir().unwrap();
-    let open = |disk| Sqlite::open_on(disk::NAME, std::path::Path::new(disk), false).unwrap();
+    let open = |disk| Sqlite::open_on(disk::NAME, Path::new(disk), false).unwrap();
     disk::create("other");
     let folder = folder::Folder::take(volume.path(), IDENTITY).unwrap();
     let mut other = Other::on(folder, open("/other/ledger.sqlite")).unwrap();
