@@ -49,7 +49,8 @@ pub fn split(units: &Buckets, per: u64) -> Split {
     let mut left = units.total() - u64::from(quantity) * per;
     let mut whole_left = u64::from(quantity);
     for (tags, units) in by_fraction {
-        let round_up = u64::from(extra > 0 && units % per > 0);
+        // There are more fractions than extra units to give.
+        let round_up = u64::from(extra > 0);
         extra -= round_up;
         let part = (units / per + round_up).min(whole_left);
         whole_left -= part;

@@ -354,3 +354,6 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,7 +217,7 @@ impl Plan<'_> {
         let recent = Hour(Hour::of(self.now).0.saturating_sub(ZERO_HOURS));
         // What is forgotten may have been sent.
         let first = Hour::of(self.ledger.running_since()).max(recent).max(self.ledger.kept_from());
-        let wanted = self.policy.sends && self.policy.zero_records && self.confirmed && self.ledger.boots() > 0;
+        let wanted = self.policy.sends && self.policy.zero_records && self.confirmed;
         let hours = if wanted { first.0..Hour::of(self.now).0 } else { 0..0 };
         let rates = self.policy.dimensions.iter();
         let slots = rates

@@ -75,6 +75,7 @@ scenarios! {
     entitlement_lost_in_mid_run_goes_on
     entitlement_question_takes_its_hour
     entitlement_refused_at_the_first_record_ends_the_process
+    entitlement_without_a_proof_counts_from_the_first_grant
     first_hour_of_a_new_ledger_is_taken_under_an_older_identity
     hour_boundary
     idle_hours_send_zero_only_if_asked
@@ -88,6 +89,8 @@ scenarios! {
     poisoned_record_never_blocks_another
     quantity_over_2147483647_moves_or_is_given_up
     remainder_joins_the_next_hour_that_it_helps
+    remainder_of_the_oldest_kept_hour_stays_in_it
+    remainder_of_two_hours_that_end_together_is_counted_in_order
     remainder_over_months_is_never_lost_or_rounded_up
     reply_after_the_outcome_is_final_changes_nothing
     reply_not_processed_is_sent_again_later
@@ -97,6 +100,7 @@ scenarios! {
     retry_planned_by_a_clock_that_was_ahead_is_not_waited_for
     sealed_never_tried_is_sent_under_a_new_identity
     settlement_needs_evidence_and_a_reason
+    sleep_ends_when_something_new_can_be_said
     standing_counts_from_the_oldest_hour_that_waits
     sum_that_does_not_fit_is_refused
     throttling_of_a_whole_fleet_spreads_out

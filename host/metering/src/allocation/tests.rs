@@ -45,6 +45,12 @@ fn parts_are_in_canonical_order_and_add_up() {
 fn whole_units_go_to_the_largest_fractions_and_the_rest_stays_with_who_used_it() {
     assert_eq!(check(10, &[("a", 9), ("b", 8), ("c", 7)]), "2 = [a:1 b:1] rest [c:4]");
     assert_eq!(check(10, &[("a", 15), ("b", 4)]), "1 = [a:1] rest [a:5 b:4]");
+    assert_eq!(check(10, &[("a", 21), ("b", 19)]), "4 = [a:2 b:2] rest []");
+}
+
+#[test]
+fn what_is_above_the_largest_quantity_remains() {
+    assert_eq!(check(1, &[("a", 2_147_483_650), ("b", 7)]), "2147483647 = [a:2147483647] rest [a:3 b:7]");
 }
 
 #[test]

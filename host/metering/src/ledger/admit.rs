@@ -178,3 +178,6 @@ fn adds_up(holds: bool) -> Result<(), Refusal> {
 fn fits(slot: &Slot, units: u64) -> Result<(), Refusal> {
     if slot.has_room_for(units) { Ok(()) } else { Err(Refusal::Overflow) }
 }
+
+#[cfg(test)]
+mod tests;

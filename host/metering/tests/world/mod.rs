@@ -83,6 +83,7 @@ impl World {
             }
             ["reply", slot, reply @ ..] => self.reply(slot, &reply.join(" ")),
             ["ask", dimension] => self.ask(dimension),
+            ["grant", proof] => self.grant(*proof == "proven"),
             ["settle", slot, billed, evidence, reason @ ..] => {
                 self.settle(slot, *billed == "billed", evidence, &reason.join(" "))
             }
@@ -274,6 +275,14 @@ impl World {
             }
             Err(refusal) => vec![format!("refused: {refusal}")],
         }
+    }
+
+    /// The listing is granted, with a proof of the subscription or without.
+    fn grant(&mut self, proven: bool) -> Vec<String> {
+        let (at, listing) = (self.now().s, self.policy.listing.clone());
+        self.write(&[Record::Granted { at, listing, provisional: !proven }]);
+        let since = self.ledger.provisional_since(&self.policy.listing);
+        vec![since.map_or_else(|| "proven".into(), |since| format!("provisional since {}", time(since)))]
     }
 
     /// What a person decides about a record whose outcome nobody could know.
