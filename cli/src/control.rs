@@ -10,6 +10,12 @@ use serde_json::{Value, json};
 use crate::http::Http;
 use crate::trouble::{Result, Trouble};
 
+mod task;
+mod truth;
+
+pub use task::Task;
+pub use truth::{Allocation, Record, Truth};
+
 /// A client of one emulator.
 #[derive(Clone, Debug)]
 pub struct Control {
@@ -24,25 +30,10 @@ pub struct EmulatedTime {
     pub now_ms: u64,
     /// Distance from the machine's clock, in milliseconds.
     pub offset_ms: i64,
+    /// Its seconds to one of the machine's; 0: it stands still.
+    pub speed: u32,
     /// Goes up with every move.
     pub version: u64,
-}
-
-/// A task of the emulated container service: what its containers find in their environment.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Task {
-    /// AWS keeps usage apart by it.
-    pub task_arn: String,
-    /// Where its metadata is served; only on ECS.
-    pub metadata_path: Option<String>,
-    /// Where its credentials are served; only on ECS.
-    pub credentials_path: Option<String>,
-    /// Its credentials: the id of the key.
-    pub access_key_id: String,
-    /// Its credentials: the key.
-    pub secret_access_key: String,
-    /// Its credentials: the token that goes with the key; static keys have none.
-    pub session_token: Option<String>,
 }
 
 /// One call of the metering service.
@@ -52,10 +43,14 @@ pub struct Call {
     pub seq: u64,
     /// When, on the emulator's clock.
     pub at_ms: u64,
-    /// `RegisterUsage` or `MeterUsage`.
+    /// `RegisterUsage`, `MeterUsage`, `BatchMeterUsage` or `ResolveCustomer`.
     pub operation: String,
     /// Task or pod of the caller.
     pub resource: String,
+    /// Account of the caller.
+    pub account: String,
+    /// Region that was called.
+    pub region: String,
     /// The body of the request.
     pub request: Value,
     /// HTTP status of the reply.
@@ -68,6 +63,8 @@ pub struct Call {
     pub verdict: String,
     /// The rule behind it.
     pub rule: String,
+    /// The fault that spoilt the call or its answer.
+    pub fault: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -98,47 +95,6 @@ pub struct Finding {
     pub found: u64,
     /// What there is instead, some of it.
     pub near: Vec<String>,
-}
-
-/// What AWS would bill.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct Truth {
-    /// Each record once.
-    pub records: Vec<Record>,
-    /// Successful `RegisterUsage` calls.
-    pub registrations: Vec<Value>,
-    /// Total of each dimension.
-    pub billed: BTreeMap<String, u64>,
-}
-
-/// One accepted record.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Record {
-    /// Listing.
-    pub product_code: String,
-    /// Task or pod.
-    pub resource: String,
-    /// Catalogue key.
-    pub dimension: String,
-    /// Start of the hour, RFC 3339.
-    pub hour: String,
-    /// Billed units.
-    pub quantity: u64,
-    /// Who used how much of it.
-    pub allocations: Vec<Allocation>,
-    /// AWS's receipt.
-    pub record_id: String,
-    /// How often it was sent; all but the first changed nothing.
-    pub seen: u32,
-}
-
-/// A part of a record with its tags.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Allocation {
-    /// Billed units.
-    pub quantity: u64,
-    /// Key and value of each tag.
-    pub tags: Vec<(String, String)>,
 }
 
 /// A fault to cause: `throttle`, `error-500`, `delay`, `drop-before`, `drop-after`, `no-record-id`.
@@ -202,6 +158,14 @@ impl Control {
         self.put(Method::POST, "/_tollgate/clock", &json!({ "set_s": unix_s })).await
     }
 
+    /// Lets the clock run `speed` times as fast as the machine's; 0 stops it.
+    ///
+    /// # Errors
+    /// The emulator does not answer, or refuses.
+    pub async fn run_clock(&self, speed: u32) -> Result<()> {
+        self.put(Method::POST, "/_tollgate/clock", &json!({ "speed": speed })).await
+    }
+
     /// Makes a product known.
     ///
     /// # Errors
@@ -232,8 +196,21 @@ impl Control {
     /// # Errors
     /// The emulator does not answer.
     pub async fn task(&self, platform: &str) -> Result<Task> {
-        let body = self.exchange(Method::POST, "/_tollgate/tasks", Some(&json!({ "platform": platform }))).await?;
-        self.parse("/_tollgate/tasks", &body)
+        self.start(&json!({ "platform": platform })).await
+    }
+
+    /// The same in a region that is not the emulator's own.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn task_in(&self, platform: &str, region: &str) -> Result<Task> {
+        self.start(&json!({ "platform": platform, "region": region })).await
+    }
+
+    async fn start(&self, task: &Value) -> Result<Task> {
+        let path = "/_tollgate/tasks";
+        let body = self.exchange(Method::POST, path, Some(task)).await?;
+        self.parse(path, &body)
     }
 
     /// The calls after `seq`, as soon as there is one or after some seconds, and where to go on.

@@ -44,10 +44,7 @@ pub async fn run(arguments: Dev) -> Result<()> {
         lines_seen: 0,
     };
     words::good(&format!("{} with an emulated AWS at {}", product.name(), service.control.origin()));
-    words::detail(&format!(
-        "let an hour pass: curl -d '{{\"advance_s\":4800}}' -H content-type:application/json {}/_tollgate/clock",
-        service.control.origin()
-    ));
+    words::detail(&format!("let an hour pass: tollgate trigger advance 80m --emulator {}", service.control.origin()));
     words::detail("ctrl-c stops: the host seals the running hour and sends it");
     session.follow(stop).await?;
     let ended = session.finish().await?;
@@ -142,17 +139,24 @@ pub fn call_line(call: &Call) -> String {
     let time = i64::try_from(call.at_ms).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
     let time = time.map_or_else(String::new, |time| time.strftime("%H:%M:%S").to_string());
     let text = |name: &str| call.request.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let what = match call.request.get("UsageQuantity").and_then(Value::as_u64) {
-        Some(quantity) => format!("{} {quantity}", text("UsageDimension")),
-        None => text("ProductCode"),
+    let quantity = ["UsageQuantity", "UsageQuantityAsDecimal"].into_iter().find_map(|name| match &call.request[name] {
+        Value::Number(whole) => Some(whole.to_string()),
+        Value::String(decimal) => Some(decimal.clone()),
+        _ => None,
+    });
+    let what = match (quantity, call.request["UsageRecords"].as_array()) {
+        (Some(quantity), _) => format!("{} {quantity}", text("UsageDimension")),
+        (None, Some(records)) => format!("{} records", records.len()),
+        (None, None) => text("ProductCode"),
     };
     let result = match (&call.record_id, &call.code) {
         (Some(record_id), _) => format!("accepted, record {record_id}"),
         (None, Some(code)) => code.clone(),
         (None, None) if call.status == 0 => "no answer".into(),
+        (None, None) if call.verdict == "accepted" => call.rule.clone(),
         (None, None) => format!("status {}", call.status),
     };
-    format!("{time}  {:<13} {what:<24} {result}", call.operation)
+    format!("{time}  {:<15} {what:<24} {result}", call.operation)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a finder that takes every line")]
@@ -196,25 +200,33 @@ mod tests {
 
     #[test]
     fn a_call_is_one_line() {
-        let call = |request: Value, code: Option<&str>, record_id: Option<&str>| Call {
+        let call = |operation: &str, request: Value, code: Option<&str>, record_id: Option<&str>| Call {
             seq: 1,
             at_ms: 1_795_187_100_000,
-            operation: if record_id.is_some() { "MeterUsage".into() } else { "RegisterUsage".into() },
+            operation: operation.into(),
             resource: String::new(),
+            account: String::new(),
+            region: String::new(),
             request,
             status: 200,
             code: code.map(str::to_owned),
             record_id: record_id.map(str::to_owned),
-            verdict: String::new(),
-            rule: String::new(),
+            verdict: if code.is_some() { "refused".into() } else { "accepted".into() },
+            rule: "2 recorded".into(),
+            fault: None,
         };
+        let decimal = json!({ "UsageDimension": "gigapixels", "UsageQuantityAsDecimal": "1.5" });
         let lines = [
-            call(json!({ "UsageDimension": "images", "UsageQuantity": 12 }), None, Some("a1")),
-            call(json!({ "ProductCode": "code" }), Some("CustomerNotEntitledException"), None),
+            call("MeterUsage", json!({ "UsageDimension": "images", "UsageQuantity": 12 }), None, Some("a1")),
+            call("MeterUsage", decimal, None, Some("a2")),
+            call("RegisterUsage", json!({ "ProductCode": "code" }), Some("CustomerNotEntitledException"), None),
+            call("BatchMeterUsage", json!({ "UsageRecords": [{}, {}] }), None, None),
         ];
         insta::assert_snapshot!(lines.iter().map(call_line).collect::<Vec<_>>().join("\n"), @r"
-        15:05:00  MeterUsage    images 12                accepted, record a1
-        15:05:00  RegisterUsage code                     CustomerNotEntitledException
+        15:05:00  MeterUsage      images 12                accepted, record a1
+        15:05:00  MeterUsage      gigapixels 1.5           accepted, record a2
+        15:05:00  RegisterUsage   code                     CustomerNotEntitledException
+        15:05:00  BatchMeterUsage 2 records                2 recorded
         ");
     }
 }

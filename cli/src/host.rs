@@ -25,6 +25,7 @@ pub struct HostCommand {
     program: PathBuf,
     emulator: String,
     container: Option<String>,
+    instance: Option<String>,
     product: PathBuf,
     environment: Vec<(OsString, OsString)>,
     arguments: Vec<String>,
@@ -75,18 +76,33 @@ impl HostCommand {
             program: program.to_owned(),
             emulator: emulator.to_owned(),
             container: None,
+            instance: None,
             product: product.to_owned(),
             environment: Vec::new(),
             arguments: Vec::new(),
             input: Input::Nothing,
         };
-        let paths = (&task.metadata_path, &task.credentials_path);
-        let (metadata, credentials) = (paths.0.clone().unwrap_or_default(), paths.1.clone().unwrap_or_default());
-        bare.variable("ECS_CONTAINER_METADATA_URI_V4", format!("{emulator}{metadata}"))
-            .variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", credentials)
+        let command = bare
             .variable("TOLLGATE_LEDGER", ledger)
             .variable("TOLLGATE_LISTEN", "127.0.0.1:0")
-            .variable("TOLLGATE_ADMIN", "127.0.0.1:0")
+            .variable("TOLLGATE_ADMIN", "127.0.0.1:0");
+        match (&task.metadata_path, &task.credentials_path) {
+            (Some(metadata), Some(credentials)) => command
+                .variable("ECS_CONTAINER_METADATA_URI_V4", format!("{emulator}{metadata}"))
+                .variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", credentials),
+            _ => command,
+        }
+    }
+
+    /// What EKS puts into a container of the pod `task`, whose service account has a role. Its token lies in
+    /// `token_file`, as the kubelet puts it there.
+    pub fn pod(self, task: &Task, token_file: &Path) -> Self {
+        let instance = task.instance_path.as_ref().map(|path| format!("{}{path}", self.emulator));
+        let command = Self { instance, ..self };
+        command
+            .variable("AWS_ROLE_ARN", &task.role_arn)
+            .variable("AWS_WEB_IDENTITY_TOKEN_FILE", token_file)
+            .variable("AWS_REGION", &task.region)
     }
 
     /// Sets a variable of the host's environment.
@@ -127,6 +143,9 @@ impl HostCommand {
         command.args(["lab-host", "--emulator", &self.emulator]);
         if let Some(container) = &self.container {
             command.args(["--container", container]);
+        }
+        if let Some(instance) = &self.instance {
+            command.args(["--instance", instance]);
         }
         // A program that carries its product is not told where to find it.
         if self.product.is_dir() {

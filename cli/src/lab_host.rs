@@ -64,19 +64,24 @@ fn surroundings(arguments: &LabHost, config: &Config, manifest: &Manifest) -> Re
         .map_err(|error| Trouble::new(format!("cannot start: {error}"), "", ""))?;
     let (time, keys) = runtime
         .block_on(async { Ok::<_, Trouble>((control.clock().await?, keys(&control, config, manifest).await)) })?;
-    steer.set_offset_ms(time.offset_ms);
+    steer.run(time.offset_ms, time.speed);
     std::thread::Builder::new()
         .name("emulator-clock".into())
         .spawn(move || runtime.block_on(follow(&control, &steer, time)))
         .map_err(|error| Trouble::new(format!("cannot start: {error}"), "", ""))?;
-    Ok(Surroundings { clock, origins: Origins::lab(&arguments.emulator, container), keys })
+    let origins = Origins::lab(&arguments.emulator, container);
+    let origins = match &arguments.instance {
+        Some(url) => origins.with_instance(url),
+        None => origins,
+    };
+    Ok(Surroundings { clock, origins, keys })
 }
 
 /// Until the emulator goes away: from then on only real time passes.
 async fn follow(control: &Control, steer: &Steer, mut time: EmulatedTime) {
     while let Ok(next) = control.clock_after(time.version).await {
         time = next;
-        steer.set_offset_ms(time.offset_ms);
+        steer.run(time.offset_ms, time.speed);
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::arguments::Listen;
-use crate::control::{Control, Page};
+use crate::control::{Call, Control, Page};
 use crate::dev::call_line;
 use crate::interrupt;
 use crate::trouble::Result;
@@ -45,10 +45,9 @@ fn show(page: &Page, json: bool) {
 
 /// The call as in `dev`, and the rule that decided it.
 fn line(call: &Value) -> String {
-    let text = |name: &str| call.get(name).and_then(Value::as_str).unwrap_or_default();
-    let fault = call.get("fault").and_then(Value::as_str).map(|fault| format!(", fault {fault}")).unwrap_or_default();
-    let short = serde_json::from_value(call.clone()).map_or_else(|_| call.to_string(), |call| call_line(&call));
-    format!("{short}  [{}: {}{fault}]", text("verdict"), text("rule"))
+    let Ok(call) = serde_json::from_value::<Call>(call.clone()) else { return call.to_string() };
+    let fault = call.fault.as_ref().map(|fault| format!(", fault {fault}")).unwrap_or_default();
+    format!("{}  [{}: {}{fault}]", call_line(&call), call.verdict, call.rule)
 }
 
 #[cfg(test)]
@@ -62,6 +61,7 @@ mod tests {
         let call = |code: Option<&str>, record_id: Option<&str>, rule: &str, fault: Option<&str>| {
             line(&json!({
                 "seq": 1, "at_ms": 1_795_187_100_000_u64, "operation": "MeterUsage", "resource": "task",
+                "account": "123456789012", "region": "us-east-1",
                 "request": { "UsageDimension": "images", "UsageQuantity": 12 }, "status": 200, "code": code,
                 "record_id": record_id, "verdict": if code.is_some() { "refused" } else { "accepted" }, "rule": rule,
                 "fault": fault,
@@ -73,9 +73,9 @@ mod tests {
             call(None, Some("a1"), "identical-record-was-there", Some("drop-after")),
         ];
         insta::assert_snapshot!(lines.join("\n"), @"
-        15:05:00  MeterUsage    images 12                accepted, record a1  [accepted: recorded]
-        15:05:00  MeterUsage    images 12                DuplicateRequestException  [refused: DuplicateRequestException]
-        15:05:00  MeterUsage    images 12                accepted, record a1  [accepted: identical-record-was-there, fault drop-after]
+        15:05:00  MeterUsage      images 12                accepted, record a1  [accepted: recorded]
+        15:05:00  MeterUsage      images 12                DuplicateRequestException  [refused: DuplicateRequestException]
+        15:05:00  MeterUsage      images 12                accepted, record a1  [accepted: identical-record-was-there, fault drop-after]
         ");
     }
 }

@@ -55,8 +55,13 @@ fn change(event: &Event, product: &str) -> Change {
         Event::Resubscribe(target) => subscribe(target, product, true),
         Event::Throttle(scope) => fault("throttle", scope.json(), "ThrottlingException"),
         Event::Error500(scope) => fault("error-500", scope.json(), "InternalServiceErrorException"),
+        Event::Error503(scope) => fault("error-503", scope.json(), "503 without an error code"),
+        Event::ExpiredCredentials(scope) => fault("expired-credentials", scope.json(), "ExpiredTokenException"),
+        Event::Unprocessed(scope) => fault("unprocessed", scope.json(), "records are handed back"),
         Event::DropAfterCommit(scope) => fault("drop-after", scope.json(), "kept, and no answer"),
         Event::DropBeforeCommit(scope) => fault("drop-before", scope.json(), "not kept, and no answer"),
+        Event::ResetAfterCommit(scope) => fault("reset-after", scope.json(), "kept, and the connection is reset"),
+        Event::ResetBeforeCommit(scope) => fault("reset-before", scope.json(), "not kept, and the connection is reset"),
         Event::NoRecordId(scope) => fault("no-record-id", scope.json(), "kept, and an answer without a record id"),
         Event::Truncate(scope) => fault("truncate", scope.json(), "kept, and half an answer"),
         Event::Delay { by, scope } => {
@@ -72,6 +77,7 @@ fn change(event: &Event, product: &str) -> Change {
             fault("error-500", body, &format!("nothing works for {lasting} on the emulator's clock"))
         }
         Event::Advance { by } => clock(json!({ "advance_s": by.seconds }), &format!("the clock went on by {by}")),
+        Event::Speed { times } => clock(json!({ "speed": times }), &format!("the clock runs {times} times as fast")),
         Event::Freeze => clock(json!({ "speed": 0 }), "the clock stands still"),
         Event::Thaw => clock(json!({ "speed": 1 }), "the clock runs"),
         Event::Heal => Change {
@@ -139,6 +145,7 @@ mod tests {
             "unsubscribe p --account 111122223333",
             "resubscribe p",
             "advance 1d",
+            "speed 60",
             "freeze",
             "thaw",
             "outage soon",
@@ -156,6 +163,9 @@ mod tests {
         advance 1d
           POST /_tollgate/clock {"advance_s":86400}
           the clock went on by 24 h
+        speed 60
+          POST /_tollgate/clock {"speed":60}
+          the clock runs 60 times as fast
         freeze
           POST /_tollgate/clock {"speed":0}
           the clock stands still
@@ -170,20 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn every_event_that_hits_calls_is_one_request() {
+    fn a_fault_says_which_calls_it_hits() {
         insta::assert_snapshot!(check(&[
             "throttle",
             "throttle --count 5 --operation MeterUsage --dimension images",
             "throttle --for 10m",
-            "error-500 --count 2",
-            "drop-after-commit",
-            "drop-before-commit",
-            "no-record-id",
-            "truncate",
-            "delay 2s",
-            "clock-skew -90m",
-            "outage 2h",
-            "heal",
+            "throttle --probability 0.2 --seed 7 --resource arn:aws:ecs:us-east-1:1:task/a",
+            "throttle --seed 7",
         ]), @r#"
         throttle
           POST /_tollgate/faults {"fault":"throttle"}
@@ -194,15 +197,56 @@ mod tests {
         throttle --for 10m
           POST /_tollgate/faults {"fault":"throttle","for_s":600}
           ThrottlingException
+        throttle --probability 0.2 --seed 7 --resource arn:aws:ecs:us-east-1:1:task/a
+          POST /_tollgate/faults {"fault":"throttle","probability":0.2,"resource":"arn:aws:ecs:us-east-1:1:task/a","seed":7}
+          ThrottlingException
+        throttle --seed 7
+          error: the following required arguments were not provided:
+        "#);
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_one_request() {
+        insta::assert_snapshot!(check(&[
+            "error-500 --count 2",
+            "error-503",
+            "expired-credentials",
+            "unprocessed",
+            "drop-after-commit",
+            "drop-before-commit",
+            "reset-after-commit",
+            "reset-before-commit",
+            "no-record-id",
+            "truncate",
+            "delay 2s",
+            "clock-skew -90m",
+            "outage 2h",
+            "heal",
+        ]), @r#"
         error-500 --count 2
           POST /_tollgate/faults {"count":2,"fault":"error-500"}
           InternalServiceErrorException
+        error-503
+          POST /_tollgate/faults {"fault":"error-503"}
+          503 without an error code
+        expired-credentials
+          POST /_tollgate/faults {"fault":"expired-credentials"}
+          ExpiredTokenException
+        unprocessed
+          POST /_tollgate/faults {"fault":"unprocessed"}
+          records are handed back
         drop-after-commit
           POST /_tollgate/faults {"fault":"drop-after"}
           kept, and no answer
         drop-before-commit
           POST /_tollgate/faults {"fault":"drop-before"}
           not kept, and no answer
+        reset-after-commit
+          POST /_tollgate/faults {"fault":"reset-after"}
+          kept, and the connection is reset
+        reset-before-commit
+          POST /_tollgate/faults {"fault":"reset-before"}
+          not kept, and the connection is reset
         no-record-id
           POST /_tollgate/faults {"fault":"no-record-id"}
           kept, and an answer without a record id

@@ -214,7 +214,7 @@ async fn pod_region(clues: &Clues, origins: &Origins) -> Result<Region, NoPlace>
     }
     let looked_for = "AWS_REGION: not set; AWS_DEFAULT_REGION: not set; instance metadata (IMDSv2)";
     let name = match origins.instance() {
-        Some(address) => instance::region(address).await,
+        Some(url) => instance::region(url).await,
         None => Err(anyhow::anyhow!("not available here")),
     };
     let region = name.and_then(|name| Ok(Region::parse(name.trim())?));

@@ -198,22 +198,28 @@ async fn the_events_that_can_be_triggered_are_listed() {
     Usage: tollgate trigger [OPTIONS] <COMMAND>
 
     Commands:
-      unsubscribe         The buyer ends the subscription; containers that run go on
-      resubscribe         The buyer subscribes, again or for the first time
-      throttle            Calls are answered with ThrottlingException
-      error-500           Calls are answered with InternalServiceErrorException
-      drop-after-commit   Calls are kept, then the connection closes without an answer
-      drop-before-commit  The connection closes before anything is kept
-      no-record-id        Records are kept, and answered without a MeteringRecordId
-      truncate            Calls are kept, and their answers end in the middle
-      delay               Answers come late
-      clock-skew          The Date of answers is wrong
-      outage              Every call is answered with InternalServiceErrorException, for a time on the emulator's clock
-      advance             Time passes on the emulator's clock
-      freeze              The emulator's clock stands still
-      thaw                The emulator's clock runs as the real one
-      heal                All faults end
-      help                Print this message or the help of the given subcommand(s)
+      unsubscribe          The buyer ends the subscription; containers that run go on
+      resubscribe          The buyer subscribes, again or for the first time
+      throttle             Calls are answered with ThrottlingException
+      error-500            Calls are answered with InternalServiceErrorException
+      error-503            Calls are answered with a 503 of a load balancer, in HTML
+      expired-credentials  Calls are answered with ExpiredTokenException, as if the credentials had ended
+      unprocessed          BatchMeterUsage hands its records back
+      drop-after-commit    Calls are kept, then the connection closes without an answer
+      drop-before-commit   The connection closes before anything is kept
+      reset-after-commit   Calls are kept, then the connection is reset
+      reset-before-commit  The connection is reset before anything is kept
+      no-record-id         Records are kept, and answered without a MeteringRecordId
+      truncate             Calls are kept, and their answers end in the middle
+      delay                Answers come late
+      clock-skew           The Date of answers is wrong
+      outage               Every call is answered with InternalServiceErrorException, for a time on the emulator's clock
+      advance              Time passes on the emulator's clock
+      speed                The emulator's clock runs faster than the real one
+      freeze               The emulator's clock stands still
+      thaw                 The emulator's clock runs as the real one
+      heal                 All faults end
+      help                 Print this message or the help of the given subcommand(s)
 
     Options:
           --emulator <EMULATOR>  Where the emulator listens [default: http://127.0.0.1:4566]

@@ -30,7 +30,7 @@ fn hourly() -> String {
 }
 
 /// The key that AWS signs with is made by the emulator, so the manifest's comes from there.
-async fn hourly_lab() -> Lab {
+pub(crate) async fn hourly_lab() -> Lab {
     let lab = Lab::http(METER_HTTP).await;
     lab.control().product(CODE, "hourly", &[]).await.unwrap();
     let keys = lab.control().keys(CODE).await.unwrap();

@@ -12,6 +12,7 @@ mod admin;
 mod compat;
 mod entitlement;
 mod metering;
+mod pod;
 
 mod bundle;
 mod image;

@@ -161,3 +161,16 @@ async fn a_command_ends_with_its_own_code_once_its_usage_is_accepted() {
     assert_eq!((records.len(), records[0].quantity), (1, 3));
     assert_eq!(records[0].allocations[0].tags, [("team".to_owned(), "red".to_owned())]);
 }
+
+#[tokio::test]
+async fn a_host_follows_a_clock_that_runs_fast() {
+    let lab = Lab::http(METER_HTTP).await;
+    let mut host = lab.host().await.serve().await.unwrap();
+    assert_eq!(body(Http::http1().get(&host.url("/add?n=3")).await), "counted");
+    // Ten minutes a second: nobody has to say that the hour is over.
+    lab.control().run_clock(600).await.unwrap();
+    host.settled(lab.control()).await.unwrap();
+    let images = lab.records("images").await;
+    assert_eq!(images.iter().map(|record| record.quantity).collect::<Vec<_>>(), [3]);
+    assert_eq!(host.process.stop().await.unwrap().code, Some(0));
+}

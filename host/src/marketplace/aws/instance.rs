@@ -1,6 +1,5 @@
 //! What the machine below says of itself, by IMDSv2.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,8 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The region of the instance this container runs on.
 ///
 /// # Errors
-/// The service at `address` does not answer: there is none, or the hop limit ends before this container.
-pub(crate) async fn region(address: SocketAddr) -> anyhow::Result<String> {
+/// The service at `url` does not answer: there is none, or the hop limit ends before this container.
+pub(crate) async fn region(url: &str) -> anyhow::Result<String> {
     // Given by value, endpoint included, so that neither profile nor environment is asked.
     let pieces = ProviderConfig::empty()
         .with_http_client(aws_smithy_http_client::Builder::new().build_http())
@@ -24,7 +23,7 @@ pub(crate) async fn region(address: SocketAddr) -> anyhow::Result<String> {
         .with_time_source(SystemTimeSource::new());
     let client = imds::Client::builder()
         .configure(&pieces)
-        .endpoint(format!("http://{address}"))
+        .endpoint(url)
         .map_err(anyhow::Error::from_boxed)?
         .max_attempts(1)
         .connect_timeout(TIMEOUT)
@@ -38,6 +37,8 @@ pub(crate) async fn region(address: SocketAddr) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use axum::Router;
     use axum::http::{HeaderMap, StatusCode};
     use axum::routing::{get, put};
@@ -64,12 +65,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_region_is_asked_for_with_a_token() {
-        assert_eq!(region(service().await).await.unwrap(), "eu-central-1");
+        assert_eq!(region(&format!("http://{}", service().await)).await.unwrap(), "eu-central-1");
     }
 
     #[tokio::test]
     async fn nobody_there_is_an_error() {
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        assert!(region(gone).await.is_err());
+        assert!(region(&format!("http://{gone}")).await.is_err());
     }
 }

@@ -10,7 +10,7 @@ pub struct Origins {
     /// None: by the table below.
     everything: Option<String>,
     container: SocketAddr,
-    instance: Option<SocketAddr>,
+    instance: Option<String>,
 }
 
 /// First part of the region name, host of the metering service before the region, DNS suffix. From the endpoint rules
@@ -28,7 +28,7 @@ impl Origins {
         Self {
             everything: None,
             container: SocketAddr::from((Ipv4Addr::new(169, 254, 170, 2), 80)),
-            instance: Some(SocketAddr::from((Ipv4Addr::new(169, 254, 169, 254), 80))),
+            instance: Some("http://169.254.169.254".into()),
         }
     }
 
@@ -36,6 +36,11 @@ impl Origins {
     /// `container` stands for 169.254.170.2, where ECS answers for a task's metadata and credentials.
     pub fn lab(metering: impl Into<String>, container: SocketAddr) -> Self {
         Self { everything: Some(metering.into()), container, instance: None }
+    }
+
+    /// The same, and a URL that stands for http://169.254.169.254, where an instance tells of itself.
+    pub fn with_instance(self, url: impl Into<String>) -> Self {
+        Self { instance: Some(url.into()), ..self }
     }
 
     /// URL of the metering service.
@@ -53,9 +58,9 @@ impl Origins {
         self.container
     }
 
-    /// The instance metadata service; none in a lab.
-    pub(crate) fn instance(&self) -> Option<SocketAddr> {
-        self.instance
+    /// URL of the instance metadata service; a lab may have none.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
     }
 
     fn url(&self, region: &Region, by_table: impl Fn(&str, &str) -> String) -> String {
