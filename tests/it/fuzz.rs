@@ -5,6 +5,8 @@ use std::fs;
 use crate::support::root;
 use crate::torture::Dice;
 
+#[path = "../fuzz/bodies/emulator_request.rs"]
+mod emulator_request;
 #[path = "../fuzz/bodies/ledger_files.rs"]
 mod ledger_files;
 #[path = "../fuzz/bodies/metering_reply.rs"]
@@ -80,4 +82,9 @@ fn any_reply_of_aws_is_a_class_and_only_a_record_id_is_an_acceptance() {
 #[test]
 fn a_token_is_believed_only_if_it_says_what_was_asked_for() {
     check("register_token", 2_000, register_token::run);
+}
+
+#[test]
+fn any_request_to_the_emulator_is_answered_in_the_services_form_and_logged_as_it_was_answered() {
+    check("emulator_request", 2_000, emulator_request::run);
 }
