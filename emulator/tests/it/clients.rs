@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use tollgate_emulator::WireClock;
 
-use crate::world::{NOON, SELLER, Task, World};
+use crate::{
+    conformance::Model,
+    world::{NOON, SELLER, Task, World},
+};
 
 mod cli;
 mod node;
@@ -134,10 +137,11 @@ impl Stage {
     }
 
     fn batch_meter_usage(&self) -> Vec<Case> {
+        let split = |units: u32, value: &str| json!([{ "AllocatedUsageQuantity": units, "Tags": [{ "Key": "team", "Value": value }] }]);
         let good = json!({
             "Timestamp": NOON, "Dimension": "users", "Quantity": 5, "CustomerIdentifier": self.customer,
+            "UsageAllocations": split(5, "a"),
         });
-        let split = |units: u32, value: &str| json!([{ "AllocatedUsageQuantity": units, "Tags": [{ "Key": "team", "Value": value }] }]);
         let licensed = json!({
             "Timestamp": NOON, "Dimension": "users", "Quantity": 5, "CustomerAWSAccountId": "123456789012",
             "LicenseArn": self.license,
@@ -226,11 +230,16 @@ fn without(input: &Value, name: &str) -> Value {
     input
 }
 
-/// Runs a program that reads JSON and writes JSON, apart from the configuration of whoever runs the test.
-async fn run(command: &mut Command, input: &Value) -> Value {
+/// The same command, apart from the configuration of whoever runs the test.
+fn apart(command: &mut Command) -> &mut Command {
     let nowhere = "/dev/null";
     command.env("AWS_CONFIG_FILE", nowhere).env("AWS_SHARED_CREDENTIALS_FILE", nowhere).env("AWS_PAGER", "");
-    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1").env("NO_PROXY", "*");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1").env("NO_PROXY", "*")
+}
+
+/// Runs a program that reads JSON and writes JSON.
+async fn run(command: &mut Command, input: &Value) -> Value {
+    let command = apart(command);
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
     let mut child = child.unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -250,4 +259,14 @@ fn outcomes(answer: &Value) -> Vec<(String, Value)> {
 /// A program beside these tests.
 fn program(name: &str) -> String {
     format!("{}/tests/it/clients/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[tokio::test]
+async fn the_cases_have_every_error_that_the_model_lists() {
+    let (model, cases) = (Model::read(), Stage::new().await.cases());
+    for operation in ["RegisterUsage", "MeterUsage", "BatchMeterUsage", "ResolveCustomer"] {
+        let tried = |code: &String| cases.iter().any(|case| case.operation == operation && case.wants == code);
+        let missing: Vec<String> = model.errors(operation).into_keys().filter(|code| !tried(code)).collect();
+        assert_eq!(missing, [""; 0], "{operation}");
+    }
 }

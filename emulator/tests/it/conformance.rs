@@ -15,10 +15,10 @@ mod cases;
 mod output;
 
 /// The service model of botocore.
-struct Model(Value);
+pub(crate) struct Model(Value);
 
 impl Model {
-    fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let script = "import glob, gzip, sys, zipfile\n\
                       wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + '/*.whl')[0])\n\
                       name = 'botocore/data/meteringmarketplace/2016-01-14/service-2.json.gz'\n\
@@ -36,7 +36,7 @@ impl Model {
     }
 
     /// The error codes that the model lists for an operation, with their status.
-    fn errors(&self, operation: &str) -> BTreeMap<String, u16> {
+    pub(crate) fn errors(&self, operation: &str) -> BTreeMap<String, u16> {
         let listed = self.operation(operation)["errors"].as_array().unwrap();
         let names = listed.iter().map(|error| error["shape"].as_str().unwrap());
         names.map(|name| (name.to_owned(), if self.shape(name)["fault"] == true { 500 } else { 400 })).collect()

@@ -127,6 +127,18 @@ async fn a_client_that_sends_half_a_request_keeps_nobody_from_calling() {
     still_works(&world, &task).await;
 }
 
+/// Waits as long as the emulator does, half a minute.
+#[tokio::test]
+async fn a_request_that_does_not_end_is_answered_or_cut_off() {
+    let world = World::new().await;
+    let body = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{";
+    let (nothing, head, body) = tokio::join!(world.whole(""), world.whole("POST / HTTP/1.1\r\nx: "), world.whole(body));
+    assert_eq!((&*nothing, &*head), ("", ""), "closed");
+    let (head, body) = body.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 408 ") && head.contains("connection: close"), "{head}");
+    assert_snapshot!(body, @r#"{"__type":"com.amazon.coral.service#RequestTimeoutException","message":"The body of the request did not arrive in time."}"#);
+}
+
 /// Seeded noise over signed and unsigned requests: no panic, no lost connection, no answer outside the protocol.
 #[tokio::test]
 async fn noise_on_the_request_path_never_breaks_the_service() {
