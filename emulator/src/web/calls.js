@@ -1,6 +1,7 @@
 // The list of calls. However many there are, only the rows in view exist; they are filled anew as the list moves.
 
 import { follow, get } from "/web/api.js";
+import { know } from "/web/faults.js";
 import { element, put, time } from "/web/text.js";
 
 const ROW = 30;
@@ -53,6 +54,7 @@ function add(calls) {
   for (const call of calls) {
     call.text = [call.operation, what(call), call.verdict, call.rule, answer(call), call.resource, call.fault ?? ""].join(" ").toLowerCase();
   }
+  know(calls);
   const before = shown.length;
   all.push(...calls);
   if (all.length > KEPT) all.splice(0, all.length - KEPT);

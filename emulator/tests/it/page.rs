@@ -108,6 +108,56 @@ async fn the_page_needs_no_pointer() {
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 
+/// The form of faults in light and dark, by keys alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_says_which_calls_it_hits_and_how_often() {
+    let world = sold().await;
+    for dark in [false, true] {
+        let browser = opened(&world, dark).await;
+        browser.until("document.querySelectorAll('#calls-space .row:not([hidden])').length === 13").await;
+        let offered = "return ['dimensions', 'resources'].map((name) => document.querySelector(`#faults-${name}`).options.length)";
+        assert_eq!(browser.run(offered).await, json!([3, 2]), "what calls have named");
+        let resource = "document.querySelector('#faults-resources').options[0].value";
+        let resource = browser.run(&format!("return {resource}")).await.as_str().unwrap().to_owned();
+
+        let hidden =
+            "return ['delay', 'skew'].map((name) => document.querySelector(`#faults-${name}`).closest('label').hidden)";
+        assert_eq!(browser.run(hidden).await, json!([true, true]));
+        browser.keys("f").await;
+        browser.keys("delay").await;
+        assert_eq!(browser.run(hidden).await, json!([false, true]), "only what a delay needs");
+        for value in ["0.5", "Meter", "images", &resource, "5", "600", "0.25", "7"] {
+            browser.keys(TAB).await;
+            browser.keys(value).await;
+        }
+        browser.keys(&format!("{TAB} ")).await;
+        browser.until("document.querySelectorAll('#faults-list li').length === 1").await;
+        let fault = world.get("/_tollgate/faults").await["faults"][0].take();
+        let until_ms = fault["until_ms"].as_u64().unwrap();
+        assert_eq!(
+            fault,
+            json!({
+                "id": fault["id"], "fault": "delay", "delay_ms": 500, "operation": "MeterUsage", "dimension": "images",
+                "resource": resource, "count": 5, "for_s": 600, "probability": 0.25, "seed": 7, "skew_s": 3_600,
+                "left": 5, "hits": 0, "until_ms": until_ms,
+            })
+        );
+        let said = browser.run("return document.querySelector('#faults-list li span').innerText").await;
+        let wanted = format!(
+            "delay MeterUsage images {resource}, each with probability 0.25, seed 7, 5 more, until 2026-11-20 14:4"
+        );
+        assert!(said.as_str().unwrap().starts_with(&wanted), "{said}");
+        browser.photograph(if dark { "page-faults-dark" } else { "page-faults-light" }).await;
+
+        browser.keys("f").await;
+        browser.keys("wrong").await;
+        assert_eq!(browser.run(hidden).await, json!([true, false]));
+        browser.click("#faults-clear").await;
+        browser.until("document.querySelectorAll('#faults-list li').length === 0").await;
+        assert_eq!(browser.complaints().await, [""; 0]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_calls_are_a_window_of_rows() {
     let world = World::new().await;
