@@ -1,15 +1,21 @@
 //! The demo is the README's first command: it holds, as data too, beside a copy of itself, and leaves nothing behind.
 
+use std::time::Duration;
+
 use tempfile::TempDir;
 use tokio::process::Command;
 use tollgate_cli::process::{Ended, Input, Process};
 
 use crate::support::{TOLLGATE, example, root};
 
+/// For five acts in which a host starts three times, and compiles each time, beside all other tests.
+const A_WHOLE_DEMO: Duration = Duration::from_secs(900);
+
 async fn demo(temporary: &TempDir, arguments: &[&str]) -> Ended {
     let mut command = Command::new(TOLLGATE);
     command.arg("demo").args(arguments).current_dir(root()).env("TMPDIR", temporary.path());
-    Process::start("the demo", &mut command, Input::Nothing).unwrap().end().await.unwrap()
+    let demo = Process::start("the demo", &mut command, Input::Nothing).unwrap();
+    demo.patient(A_WHOLE_DEMO).end().await.unwrap()
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ const CUSTOMERS: usize = 4;
 const PICTURES: usize = 18;
 /// The host is killed after so many thumbnails, while others are being made.
 const KILLED_AFTER: usize = 30;
+/// It is killed anew if nothing was under way, at most so often.
+const KILLS_MAX: usize = 5;
 /// The sample pictures are small, so the demo counts its gigapixels in millions.
 const PER: (&str, &str) = ("per = 1_000_000_000", "per = 1_000_000");
 
@@ -151,29 +153,22 @@ impl Stage {
     }
 
     /// Act 4.
-    async fn killed(&self, story: &mut Story, command: &HostCommand, host: Host) -> Result<(Host, Count)> {
+    async fn killed(&self, story: &mut Story, command: &HostCommand, mut host: Host) -> Result<(Host, Count)> {
         story.act("kill -9 in mid-traffic, restart, more traffic, another hour");
-        let (tell, mut hear) = mpsc::unbounded_channel();
-        let customers: Vec<_> = (0..CUSTOMERS)
-            .map(|_| {
-                let (traffic, url, tell) = (self.traffic.clone(), host.url("/"), tell.clone());
-                tokio::spawn(async move { traffic.run(&url, usize::MAX, tell).await })
-            })
-            .collect();
-        for _ in 0..KILLED_AFTER {
-            hear.recv().await;
-        }
-        host.process.kill().await?;
         let mut served = Count::default();
-        for customer in customers {
-            served.merge(customer.await.map_err(|error| Trouble::new(format!("a customer failed: {error}"), "", ""))?);
+        for _ in 0..KILLS_MAX {
+            served.merge(self.kill(host).await?);
+            host = start(command).await?;
+            // On a busy machine all answers may be out when the kill comes; then it has stopped nothing.
+            if served.uncertain_images > 0 {
+                break;
+            }
         }
         words::detail(&format!(
             "killed: {} thumbnails had arrived, {} more requests were under way and got no answer",
             served.images, served.uncertain_images
         ));
         story.fact(served.images > 0 && served.uncertain_images > 0, "it died in the middle of its work");
-        let mut host = start(command).await?;
         story.fact(true, "it came back under the same identity, with the same ledger");
         let more = self.customers(&host, PICTURES).await;
         check_pictures(story, &more);
@@ -183,6 +178,28 @@ impl Stage {
         let records = self.billed().await?;
         records.iter().rev().take(self.product.sold().len()).for_each(|record| story.record(record));
         Ok((host, served))
+    }
+
+    /// Kills the host while customers are at it; what they got.
+    async fn kill(&self, host: Host) -> Result<Count> {
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let customers: Vec<_> = (0..CUSTOMERS)
+            .map(|_| {
+                let (traffic, url, tell) = (self.traffic.clone(), host.url("/"), tell.clone());
+                tokio::spawn(async move { traffic.run(&url, usize::MAX, tell).await })
+            })
+            .collect();
+        // So that it ends when all customers have gone.
+        drop(tell);
+        for _ in 0..KILLED_AFTER {
+            hear.recv().await;
+        }
+        host.process.kill().await?;
+        let mut served = Count::default();
+        for customer in customers {
+            served.merge(customer.await.map_err(|error| Trouble::new(format!("a customer failed: {error}"), "", ""))?);
+        }
+        Ok(served)
     }
 
     /// Act 5.
