@@ -236,7 +236,7 @@ fn bill_record(key: &RecordKey, record: &Record) -> BillRecord {
     }
 }
 
-/// About a hundred thousand calls of `MeterUsage`.
+/// What the calls may take in memory.
 const BYTES_MAX: usize = 64 << 20;
 
 #[cfg(test)]
