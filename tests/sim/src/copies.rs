@@ -3,7 +3,7 @@
 //! A copy knows less than the lost part did. Under the same identity AWS recognises the hours that it sends again, so only
 //! what moves to another hour can be billed twice; under another identity everything can that the copy holds unsent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_metering::{Ledger, Life, Part, Record, Slot, SlotId};
 
@@ -20,6 +20,8 @@ pub(crate) struct Copied {
     through: u64,
     /// Hand-overs that the lost part had adopted: ledger and number, and the hour that took them.
     adopted: BTreeMap<(u64, u64), u64>,
+    /// Hand-overs that were not completed when it was copied: the original and the copy may both adopt them.
+    on_the_way: BTreeSet<(u64, u64)>,
     /// The original goes on beside it.
     fork: bool,
 }
@@ -76,8 +78,9 @@ impl World {
     }
 
     /// A folder is a copy of one that goes on.
-    pub(crate) fn note_forked(&mut self, f: usize, of: usize, newest: u64) {
+    pub(crate) fn note_forked(&mut self, f: usize, of: usize, newest: u64, on_the_way: &BTreeSet<(u64, u64)>) {
         let copied = self.seen.copied.entry(f).or_default();
+        copied.on_the_way.extend(on_the_way);
         (copied.times, copied.fork) = (copied.times + 1, true);
         copied.through = copied.through.max(newest);
         let handed: Vec<_> =
@@ -86,6 +89,16 @@ impl World {
             self.seen.adopted.range((of, 0)..=(of, u64::MAX)).map(|(name, by)| (name.1, *by)).collect();
         self.seen.handed.extend(handed.into_iter().map(|(number, units)| ((f, number), units)));
         self.seen.adopted.extend(adopted.into_iter().map(|(number, by)| ((f, number), by)));
+    }
+
+    /// Hand-overs of these ledgers that nobody has adopted.
+    pub(crate) fn on_the_way(&self, folders: &[usize]) -> BTreeSet<(u64, u64)> {
+        let of = |&f: &usize| {
+            let id = self.folders[f].disk.load().map_or(0, |ledger| ledger.id());
+            let handed = self.seen.handed.range((f, 0)..=(f, u64::MAX)).map(|(name, _)| *name);
+            handed.filter(|name| !self.seen.adopted.contains_key(name)).map(move |name| (id, name.1))
+        };
+        folders.iter().flat_map(of).collect()
     }
 
     /// A folder was given to a new identity as its own.
@@ -112,6 +125,9 @@ impl World {
             }
             Record::HandedOver(handed) if old(&handed.slot) => {
                 (&handed.slot, if copied.fork { Twice::Fork } else { Twice::NewTask }, &handed.units)
+            }
+            Record::Adopted { from, number, slot, units, .. } if copied.on_the_way.contains(&(*from, *number)) => {
+                (slot, Twice::Fork, units)
             }
             Record::Adopted { from, number, slot, units, .. } => match copied.adopted.get(&(*from, *number)) {
                 // In the same hour AWS recognises them.

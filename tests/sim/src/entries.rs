@@ -128,6 +128,8 @@ impl World {
         let whole = self.clock_was_wrong() || stamp >= unbroken || stamp == 0;
         self.ensure(whole, || format!("{from:?} is carried over a silence that ended at {unbroken}"))?;
         if part == Part::Request {
+            let account = self.account(f, from);
+            self.oracle.rounded(account, self.shape.pers[account.2]);
             let billed = self.aws.billed(f, Pod::dimension(&from.dimension), from.hour.0.into());
             let copied = self.copied(f);
             self.ensure(!billed || copied, || format!("{from:?} is carried, but AWS holds it"))?;
@@ -141,6 +143,9 @@ impl World {
         self.seen.handed.insert((f, handed.number), Handed { account, units });
         if handed.part == Part::Remainder {
             return Ok(());
+        }
+        if handed.part == Part::Request {
+            self.oracle.rounded(account, self.shape.pers[account.2]);
         }
         let (dimension, hour) = (Pod::dimension(&handed.slot.dimension), u64::from(handed.slot.hour.0));
         let billed = self.aws.billed(f, dimension, hour) && !self.copied(f);

@@ -155,6 +155,13 @@ impl Oracle {
         set.billed <= set.used + set.rounded + copied
     }
 
+    /// A request that was rounded is taken apart, to be rounded again with what joins it.
+    pub(crate) fn rounded(&mut self, account: Account, per: u64) {
+        let sums = self.accounts.entry(account).or_default();
+        sums.tagged(0);
+        sums.tags.iter_mut().for_each(|set| set.rounded += per - 1);
+    }
+
     pub(crate) fn allowed(&self, account: Account) -> [u64; 5] {
         self.accounts.get(&account).map_or([0; 5], |sums| sums.allowed)
     }

@@ -62,11 +62,12 @@ impl World {
         let ledgers = copies.iter().filter_map(|&f| self.folders[f].disk.load().ok());
         // What is on its way between two of them is in an hour that the second may not know yet.
         let through = ledgers.map(|ledger| newest(&ledger)).max().unwrap_or(0);
+        let on_the_way = self.on_the_way(&copies);
         for f in copies {
             let mut folder = self.folders[f].clone();
             (folder.volume, folder.holder, folder.open, folder.last) = (copy, None, None, None);
             self.folders.push(folder);
-            self.note_forked(self.folders.len() - 1, f, through);
+            self.note_forked(self.folders.len() - 1, f, through, &on_the_way);
         }
         self.add_running_pod(copy);
     }
