@@ -1,9 +1,10 @@
 //! Headless Chromium, driven by the WebDriver protocol. What is missing is installed from Debian's packages.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ use crate::install;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
+
+/// A browser that has not ended by then hangs.
+const QUIT_MAX: Duration = Duration::from_secs(30);
 
 /// A browser window. Dropping it ends the browser.
 pub(crate) struct Browser {
@@ -146,9 +150,21 @@ impl Browser {
     }
 }
 
+impl Browser {
+    /// Ends the session and with it the browser: the driver answers once it is gone.
+    fn quit(&self) -> io::Result<()> {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(QUIT_MAX))?;
+        let (session, port) = (&self.session, self.port);
+        write!(stream, "DELETE /session/{session} HTTP/1.1\r\nhost: localhost:{port}\r\ncontent-length: 0\r\n\r\n")?;
+        stream.read_exact(&mut [0])
+    }
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends the browser that it started.
+        // A driver that is killed leaves its browser behind. There is nobody to tell if it cannot be asked any more.
+        let _ = self.quit();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
