@@ -234,6 +234,9 @@ pub struct LabHost {
     /// A packed product; its payload is run, not its host
     #[arg(long, conflicts_with = "product")]
     pub bundle: Option<PathBuf>,
+    /// Panics where this is said in the log: in whatever thread or task that is
+    #[arg(long)]
+    pub panic_at: Option<String>,
     /// The arguments of the production host, after `--`
     #[arg(last = true)]
     pub host: Vec<String>,

@@ -30,6 +30,7 @@ pub struct HostCommand {
     environment: Vec<(OsString, OsString)>,
     arguments: Vec<String>,
     input: Input,
+    panic_at: Option<String>,
 }
 
 /// A host that is ready.
@@ -81,6 +82,7 @@ impl HostCommand {
             environment: Vec::new(),
             arguments: Vec::new(),
             input: Input::Nothing,
+            panic_at: None,
         };
         let command = bare
             .variable("TOLLGATE_LEDGER", ledger)
@@ -134,6 +136,11 @@ impl HostCommand {
         Self { input, ..self }
     }
 
+    /// Panics where the host says this in its log.
+    pub fn panic_at(self, words: &str) -> Self {
+        Self { panic_at: Some(words.to_owned()), ..self }
+    }
+
     /// Starts the process and does not wait.
     ///
     /// # Errors
@@ -146,6 +153,9 @@ impl HostCommand {
         }
         if let Some(instance) = &self.instance {
             command.args(["--instance", instance]);
+        }
+        if let Some(words) = &self.panic_at {
+            command.args(["--panic-at", words]);
         }
         // A program that carries its product is not told where to find it.
         if self.product.is_dir() {

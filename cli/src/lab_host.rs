@@ -11,6 +11,7 @@ use tollgate_host::app::{self, Surroundings};
 use tollgate_host::clock::{Clock, Steer};
 use tollgate_host::config::Config;
 use tollgate_host::exit::{Exit, Why};
+use tollgate_host::hardening::harden;
 use tollgate_host::marketplace::aws::Origins;
 use tollgate_host::product::bundle::Bundle;
 use tollgate_host::product::listing;
@@ -22,10 +23,14 @@ use crate::control::{Control, EmulatedTime};
 use crate::environment;
 use crate::trouble::{Result, Trouble};
 
+mod tripwire;
+
 /// Runs the host to its end.
 pub fn run(arguments: &LabHost) -> ExitCode {
-    // Whoever started us may be killed and then stops nobody. An error leaves us as we would be without it.
+    // Whoever started us may be killed and then stops nobody. An error leaves us as we would be without it. Afterwards the
+    // process may no longer ask for it.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let hardened = harden();
     let config = match Config::parse(&environment::all(), arguments.host.iter().cloned()) {
         Ok(config) => config,
         Err(errors) => return errors.exit().report(),
@@ -38,7 +43,10 @@ pub fn run(arguments: &LabHost) -> ExitCode {
         Ok(surroundings) => surroundings,
         Err(trouble) => return Exit::new(Why::Internal, trouble.what, trouble.cause, trouble.next).report(),
     };
-    match app::run(config, surroundings, source) {
+    if let Some(words) = &arguments.panic_at {
+        tripwire::set(words, &config.log, &surroundings.clock);
+    }
+    match app::run(config, surroundings, source, &hardened) {
         Ok(done) => done.code(),
         Err(exit) => exit.report(),
     }
@@ -82,6 +90,7 @@ async fn follow(control: &Control, steer: &Steer, mut time: EmulatedTime) {
     while let Ok(next) = control.clock_after(time.version).await {
         time = next;
         steer.run(time.offset_ms, time.speed);
+        tracing::debug!(offset_ms = time.offset_ms, "the emulator's clock was moved");
     }
 }
 

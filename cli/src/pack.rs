@@ -15,6 +15,7 @@ use tollgate_host::product::manifest::{FILE_NAME, Manifest, canonical};
 use tollgate_host::product::source::Source;
 use tollgate_runtime::compile::compile;
 use tollgate_runtime::target::Cpu;
+use zeroize::Zeroizing;
 
 use crate::arguments::Pack;
 use crate::host_binary;
@@ -59,6 +60,7 @@ pub async fn run(arguments: Pack) -> Result<()> {
 /// The file cannot be read, or is something else.
 pub fn signing_key(path: &Path) -> Result<SigningKey> {
     let text = std::fs::read_to_string(path).map_err(|error| Trouble::file("read", path, &error))?;
+    let text = Zeroizing::new(text);
     SigningKey::from_pem(&text).ok_or_else(|| {
         Trouble::new(
             format!("{} is not an Ed25519 secret key in PEM (PKCS#8)", path.display()),

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::entitlement::{self, Ask, Grant, system_random};
 use crate::exit::{Done, Exit, Why};
+use crate::hardening::Hardened;
 use crate::ledger;
 use crate::log;
 use crate::marketplace::Answer;
@@ -58,12 +59,13 @@ impl Surroundings {
     }
 }
 
-/// Runs the host from its start to its end.
+/// Runs the host from its start to its end, in a process that was hardened before.
 ///
 /// # Errors
 /// [`Exit`]: every other end than an orderly one.
-pub fn run(config: Config, surroundings: Surroundings, source: Source) -> Result<Done, Exit> {
+pub fn run(config: Config, surroundings: Surroundings, source: Source, hardened: &Hardened) -> Result<Done, Exit> {
     log::start(&config.log, surroundings.clock.clone());
+    hardened.log();
     if !config.ignored.is_empty() {
         tracing::warn!(variables = config.ignored.join(" "), "these variables have no effect here");
     }

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 use crate::exit::{Exit, Why};
 use crate::place::Clues;
 use crate::usage;
@@ -51,6 +53,12 @@ pub struct Config {
 #[derive(Clone)]
 struct Variables(BTreeMap<String, String>);
 
+impl Drop for Variables {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
+    }
+}
+
 impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
@@ -71,8 +79,9 @@ impl Config {
     /// # Errors
     /// [`ConfigErrors`] with every mistake.
     pub fn load() -> Result<Self, ConfigErrors> {
-        let variables = environment::take();
-        Self::parse(&variables, std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()))
+        // The host keeps a copy for components. Those of the kernel's, at the bottom of the stack, stay.
+        let variables = Variables(environment::take());
+        Self::parse(&variables.0, std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()))
     }
 
     /// What `tollgate-host usage ...` asks for. None: the host is to run.

@@ -138,6 +138,20 @@ impl Exit {
     }
 }
 
+/// From here on a panic in any thread or task ends the process, with the code of [`Why::Internal`]. Nothing unwinds, so no
+/// task runtime and no sandbox can take the panic for the end of one task and go on.
+pub fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // Place, words and, with RUST_BACKTRACE, the way there: for the vendor.
+        report(panic);
+        let exit = Exit::internal(&anyhow::anyhow!("{panic}"));
+        exit.report();
+        #[expect(clippy::exit, reason = "a panic may be in a thread that main does not wait for")]
+        std::process::exit(exit.why.code().into());
+    }));
+}
+
 /// Where what was asked for goes.
 pub fn output() -> impl std::io::Write {
     std::io::stdout().lock()

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod entitlement;
 pub mod exit;
+pub mod hardening;
 pub mod ledger;
 pub mod log;
 pub mod marketplace;

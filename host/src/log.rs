@@ -1,5 +1,6 @@
 //! Logs: JSON lines on stderr, so that a command product keeps stdout for itself.
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::FormatTime;
 
@@ -9,17 +10,22 @@ use crate::clock::Clock;
 ///
 /// A second call in one process changes nothing.
 pub fn start(filter: &str, clock: Clock) {
+    // An error means that somebody who composes the library has set up logging already.
+    let _ = tracing::subscriber::set_global_default(subscriber(filter, clock));
+}
+
+/// What [`start`] sets up, for somebody who composes the library and wants to see the log as well.
+pub fn subscriber(filter: &str, clock: Clock) -> impl Subscriber + Send + Sync {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let json = tracing_subscriber::fmt()
+    tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
         .with_timer(Stamp(clock))
         .with_writer(std::io::stderr)
-        .with_env_filter(filter);
-    // An error means that somebody who composes the library has set up logging already.
-    let _ = json.try_init();
+        .with_env_filter(filter)
+        .finish()
 }
 
 struct Stamp(Clock);

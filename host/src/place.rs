@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::clock::Clock;
 use crate::exit::{Exit, Why};
 use crate::marketplace::aws::{Origins, instance};
@@ -197,7 +199,7 @@ async fn pod(
     origins: &Origins,
     now_s: u64,
 ) -> Result<Place, NoPlace> {
-    let token = tokio::fs::read_to_string(&token_file).await;
+    let token = tokio::fs::read_to_string(&token_file).await.map(Zeroizing::new);
     let token = token.map_err(anyhow::Error::from).and_then(|token| pod::Token::read(token.trim()));
     let token = token.map_err(|error| advice::bad_token(&token_file, &error))?;
     let region = pod_region(clues, origins).await?;

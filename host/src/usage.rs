@@ -88,7 +88,7 @@ impl Command {
     /// A host has the ledger: it says where it answers.
     fn beside(&self, folder: &Path, out: &mut dyn Write) -> Result<(), Exit> {
         match Access::read(folder) {
-            Some(Access { address, token }) => remote::ask(address, Some(&token), &self.what, out),
+            Some(Access { address, token }) => remote::ask(address, Some(token.as_str()), &self.what, out),
             None => Err(Exit::new(
                 Why::Locked,
                 format!("{} is in use by a host", folder.display()),

@@ -173,27 +173,39 @@ fn tests_neither_sleep_nor_are_ignored_and_no_wish_stays_in_code() {
 fn unsafe_code_says_why_it_is_safe_and_is_counted() {
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
     for path in all_sources() {
-        let blocks = code_lines(&path).filter(|(_, line)| line.contains(&["unsafe", " {"].concat())).count();
+        // Blocks, functions, implementations, attributes; not the name of the lint.
+        let unsafe_code = |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == KEYWORD);
+        let blocks = code_lines(&path).filter(|(_, line)| unsafe_code(without_text(line))).count();
         if blocks > 0 {
             counted.insert(relative(&path), blocks);
         }
     }
     let known: BTreeMap<String, usize> =
-        UNSAFE_BLOCKS.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        UNSAFE_LINES.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
     assert_eq!(counted, known, "each new unsafe block is a decision: list it here");
 }
 
-/// Files with unsafe blocks and how many; clippy holds that each has its SAFETY comment.
-const UNSAFE_BLOCKS: &[(&str, usize)] = &[
+/// Built from pieces, so that this file does not find itself.
+const KEYWORD: &str = concat!("un", "safe");
+
+/// A line up to its first text.
+fn without_text(line: &str) -> &str {
+    line.split('"').next().unwrap_or_default()
+}
+
+/// Files with unsafe code and on how many lines; clippy holds that each block has its SAFETY comment.
+const UNSAFE_LINES: &[(&str, usize)] = &[
     // The one moment before threads exist in which the environment can be emptied.
     ("host/src/config/environment.rs", 1),
+    // System calls that a filtered process may not make are made in a child, between fork and exec: in tests only.
+    ("host/src/hardening/tests.rs", 2),
     // A file system for SQLite that fails on demand: in tests only.
-    ("host/src/ledger/tests/disk/vfs.rs", 19),
+    ("host/src/ledger/tests/disk/vfs.rs", 35),
     // Bytes of a verified bundle become code, and the key's slot is read behind the compiler's back.
     ("host/src/product/bundle.rs", 1),
     ("host/src/product/bundle/slot.rs", 1),
     // Code is mapped from a file and made executable in place.
-    ("host/runtime/src/code.rs", 6),
+    ("host/runtime/src/code.rs", 7),
     ("host/runtime/src/compile.rs", 2),
 ];
 

@@ -24,6 +24,7 @@ mod torture;
 mod fuzz;
 
 mod bad_input;
+mod hardening;
 mod hostile;
 mod limits;
 mod production;

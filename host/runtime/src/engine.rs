@@ -101,6 +101,15 @@ impl EngineError {
     }
 }
 
+/// Opens the list of the pages of this process, by which the pool resets the memory of an instance, and keeps it open.
+///
+/// Only for a process that makes itself unreadable (`PR_SET_DUMPABLE`) before its first engine: it cannot open the list
+/// any more afterwards, unless it is root.
+pub fn open_pagemap() {
+    // It is kept whatever the answer is. Without it the pool clears pages that nobody wrote to.
+    let _ = PoolingAllocationConfig::is_pagemap_scan_available();
+}
+
 /// For the host that runs and for the tool that compiles ahead of time: code is taken only by an engine whose settings
 /// are those it was compiled with.
 pub(crate) fn config(pool: Option<PoolingAllocationConfig>) -> Config {

@@ -54,7 +54,7 @@ mod tests {
 
     fn check(peer: &str, changed: &[(&str, Option<&str>)]) -> &'static str {
         let access = Access::new("127.0.0.1:9080".parse().unwrap(), [7; 32]);
-        let token = access.token.clone();
+        let token = access.token.to_string();
         let mut headers = HeaderMap::new();
         let given =
             [("host", Some("127.0.0.1:9080")), ("content-type", Some("application/json")), (TOKEN, Some(&token))];

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use zeroize::Zeroizing;
 
 const NAME: &str = "admin";
 
@@ -16,7 +17,7 @@ pub struct Access {
     /// The admin port, from the same machine.
     pub address: SocketAddr,
     /// 256 random bits in hexadecimal, new for each process.
-    pub token: String,
+    pub token: Zeroizing<String>,
 }
 
 impl Access {
@@ -27,7 +28,8 @@ impl Access {
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut token = Zeroizing::new(String::with_capacity(2 * random.len()));
+        token.extend(random.iter().map(|byte| format!("{byte:02x}")));
         Self { address: SocketAddr::new(ip, listens.port()), token }
     }
 
@@ -40,17 +42,17 @@ impl Access {
         // One that is there could have been made by somebody else, with other rights.
         std::fs::remove_file(&new).or_else(absent)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(format!("{}\n{}\n", self.address, self.token).as_bytes())?;
+        file.write_all(Zeroizing::new(format!("{}\n{}\n", self.address, *self.token)).as_bytes())?;
         drop(file);
         std::fs::rename(new, path)
     }
 
     /// What the host that has this folder left there.
     pub fn read(folder: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(folder.join(NAME)).ok()?;
+        let text = Zeroizing::new(std::fs::read_to_string(folder.join(NAME)).ok()?);
         let (address, rest) = text.split_once('\n')?;
         let token = rest.strip_suffix('\n').filter(|token| token.len() == 64)?.to_owned();
-        Some(Self { address: address.parse().ok()?, token })
+        Some(Self { address: address.parse().ok()?, token: Zeroizing::new(token) })
     }
 
     /// True if somebody showed the token. Takes the same time for every wrong one.

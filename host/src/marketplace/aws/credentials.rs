@@ -2,6 +2,9 @@
 //!
 //! No static keys, no profile files, no credential process, no full URI: AWS Marketplace refuses all of them for
 //! containers, and each is a way to sign with somebody else's name.
+//!
+//! What is read here is wiped when it is dropped, and so are the credentials that are kept. Copies that the SDK makes are
+//! not ours: the request that signs with them, the bodies of replies, the token in the request to STS.
 
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,6 +17,7 @@ use aws_sdk_sts::config::{BehaviorVersion, Region};
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use super::{Origins, Wires};
 use crate::clock::Clock;
@@ -96,7 +100,7 @@ impl RoleCredentials {
         match &self.source {
             Source::Ecs { address, path } => {
                 let fetch = Fetch { address: *address, path, timeout: FETCH_TIMEOUT };
-                let reply = async { from_ecs(&fetch.text().await?) };
+                let reply = async { from_ecs(&Zeroizing::new(fetch.text().await?)) };
                 reply.await.map_err(|error| NoCredentials { refused: None, text: format!("{error:#}") })
             }
             Source::Irsa { sts, role_arn, token_file, session } => from_sts(sts, role_arn, token_file, session).await,
@@ -142,6 +146,7 @@ async fn from_sts(
     let token = tokio::fs::read_to_string(token_file)
         .await
         .map_err(|error| NoCredentials { refused: None, text: format!("{}: {error}", token_file.display()) })?;
+    let token = Zeroizing::new(token);
     let call = sts.assume_role_with_web_identity().role_arn(role_arn).role_session_name(session);
     let reply = call.web_identity_token(token.trim()).send().await.map_err(|error| {
         let outage = error.raw_response().is_none_or(|raw| raw.status().as_u16() >= 500);

@@ -5,6 +5,7 @@ use std::fmt;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// What is before the key in a `SubjectPublicKeyInfo` of Ed25519 (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -32,7 +33,7 @@ impl PublicKey {
 
     /// The PEM form.
     pub fn to_pem(&self) -> String {
-        pem("PUBLIC KEY", &[SPKI.as_slice(), &self.0].concat())
+        pem("PUBLIC KEY", &[SPKI.as_slice(), &self.0].concat()).to_string()
     }
 }
 
@@ -48,17 +49,24 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-fn der(text: &str, label: &str) -> Option<Vec<u8>> {
+/// Either key, so what is read is wiped, and no buffer grows and leaves a part of it behind.
+fn der(text: &str, label: &str) -> Option<Zeroizing<Vec<u8>>> {
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let body = text.trim().strip_prefix(begin.as_str())?.strip_suffix(end.as_str())?;
-    STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok()
+    let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
+    base64.extend(body.split_ascii_whitespace());
+    STANDARD.decode(base64.as_bytes()).ok().map(Zeroizing::new)
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
-    let body = STANDARD.encode(der);
-    let lines: Vec<&str> =
-        body.as_bytes().chunks(COLUMNS).map(|line| std::str::from_utf8(line).unwrap_or_default()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let body = Zeroizing::new(STANDARD.encode(der));
+    let mut text = Zeroizing::new(String::with_capacity(2 * body.len() + 2 * label.len() + 64));
+    text.extend(["-----BEGIN ", label, "-----\n"]);
+    for line in body.as_bytes().chunks(COLUMNS) {
+        text.extend([std::str::from_utf8(line).unwrap_or_default(), "\n"]);
+    }
+    text.extend(["-----END ", label, "-----\n"]);
+    text
 }
 
 #[cfg(feature = "compiler")]
@@ -67,6 +75,7 @@ pub use signing::SigningKey;
 #[cfg(feature = "compiler")]
 mod signing {
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    use zeroize::Zeroizing;
 
     use super::{PublicKey, SIGNATURE_BYTES, der, pem};
 
@@ -87,7 +96,7 @@ mod signing {
         }
 
         /// PKCS#8 in PEM. None: the library cannot encode it.
-        pub fn to_pem(&self) -> Option<String> {
+        pub fn to_pem(&self) -> Option<Zeroizing<String>> {
             // Version 1, which every OpenSSL reads.
             Some(pem("PRIVATE KEY", self.0.to_pkcs8v1().ok()?.as_ref()))
         }
