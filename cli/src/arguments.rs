@@ -183,6 +183,9 @@ pub struct Inspect {
     /// The same as data
     #[arg(long)]
     pub json: bool,
+    /// Instead: what the host in it is made of, as CycloneDX
+    #[arg(long, conflicts_with = "json")]
+    pub sbom: bool,
 }
 
 /// Arguments of `verify`.

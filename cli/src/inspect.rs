@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tollgate_host::product::bundle::{Bundle, Damaged};
 
 use crate::arguments::Inspect;
+use crate::sbom;
 use crate::trouble::{Result, Trouble};
 use crate::words;
 
@@ -14,6 +15,9 @@ use crate::words;
 /// # Errors
 /// The file is not a packed product, or not as it was packed.
 pub fn run(arguments: &Inspect) -> Result<()> {
+    if arguments.sbom {
+        return sbom::run(&arguments.file);
+    }
     let bundle = open(&arguments.file)?;
     let report = report(&bundle)?;
     if arguments.json {

@@ -30,6 +30,7 @@ pub mod open_watch;
 pub mod pack;
 pub mod process;
 pub mod product;
+pub mod sbom;
 pub mod service;
 pub mod table;
 pub mod toolchain;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+mod sbom;
+
 use tollgate_host::app::{self, Surroundings};
 use tollgate_host::config::{Config, ConfigErrors};
 use tollgate_host::exit::{self, Done, Exit};

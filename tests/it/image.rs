@@ -1,5 +1,6 @@
 //! The image of a packed product: what others read in it, and that it runs as a buyer's platform runs it.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -114,6 +115,36 @@ async fn the_same_product_gives_the_same_image_as_a_folder_and_as_an_archive() {
     // What is there is not mixed with something else.
     let ended = tollgate(&["image", text(&program), "-o", text(&path("one"))]).await;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_the_host_is_made_of_is_read_from_the_image() {
+    tools().await;
+    let folder = TempDir::new().unwrap();
+    let container = Container::of(&packed(folder.path()).await, "1.0.0").await;
+    let program = container.bundle().join("rootfs/tollgate-host");
+    let sections = done("readelf", &["-SW", text(&program)]).await;
+    assert!(sections.contains(" .dep-v0 "), "scanners find the list by this name:\n{sections}");
+    let ended = tollgate(&["inspect", "--sbom", text(&program)]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let list: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let name = |of: &Value| format!("{} v{}", of["name"].as_str().unwrap(), of["version"].as_str().unwrap());
+    let host = &list["metadata"]["component"];
+    let listed: BTreeSet<String> = list["components"].as_array().unwrap().iter().chain([host]).map(name).collect();
+    assert_eq!(host["name"], "tollgate-host");
+    // What cargo says that it links, without the places of local crates.
+    let tree = ["tree", "--locked", "--offline", "-p", "tollgate-host", "--prefix", "none"];
+    let tree = [tree.as_slice(), &["-e", "normal,no-proc-macro"]].concat();
+    let linked = done(env!("CARGO"), &[&["--color", "never"], tree.as_slice()].concat()).await;
+    let crates = linked.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));
+    assert_eq!(listed, crates.collect::<BTreeSet<_>>());
+    assert!(
+        ["rustls", "wasmtime"].iter().all(|wanted| listed.iter().any(|one| one.starts_with(&format!("{wanted} v"))))
+    );
+    assert!(!listed.iter().any(|one| one.starts_with("cranelift-codegen ")), "{listed:?}");
+    assert!(!ended.stdout.contains(text(crate::support::root())), "the same wherever it is built");
+    let ended = tollgate(&["inspect", "--sbom", TOLLGATE]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
 }
 
 #[tokio::test]
