@@ -13,7 +13,7 @@ use crate::trouble::{Result, Trouble};
 use crate::words;
 
 mod config;
-mod elf;
+pub(crate) mod elf;
 mod layer;
 mod layout;
 

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::arguments::Pack;
 use crate::host_binary;
+use crate::image::elf;
 use crate::interrupt;
 use crate::product::Product;
 use crate::trouble::{Result, Trouble};
@@ -34,7 +35,7 @@ pub async fn run(arguments: Pack) -> Result<()> {
     let cpu = cpu(&arguments.cpu)?;
     interrupt::or(product.build()).await?;
     let host = interrupt::or(host_binary::find(arguments.host.as_deref())).await?;
-    let host = read_host(&host, arguments.lab)?;
+    let host = read_host(&host, cpu, arguments.lab)?;
     let contents = contents(&product, cpu, arguments.preview)?;
     let file = write::write(host, contents, &key).map_err(|error| no_host(&error.to_string()))?;
     put(&file, &arguments.output)?;
@@ -85,7 +86,7 @@ fn cpu(name: &str) -> Result<Cpu> {
     ))
 }
 
-fn read_host(path: &Path, lab: bool) -> Result<Vec<u8>> {
+fn read_host(path: &Path, cpu: Cpu, lab: bool) -> Result<Vec<u8>> {
     let host = std::fs::read(path).map_err(|error| Trouble::file("read", path, &error))?;
     let production = slot::is_production(&host).map_err(|error| no_host(&format!("{}: {error}", path.display())))?;
     if !production && !lab {
@@ -93,6 +94,13 @@ fn read_host(path: &Path, lab: bool) -> Result<Vec<u8>> {
             format!("{} is not the production host: it has a compiler in it and can be led elsewhere", path.display()),
             "it is `tollgate` itself, or a host from a build of the whole workspace",
             "leave --host out, or build the host alone: cargo build --release -p tollgate-host",
+        ));
+    }
+    if elf::architecture(&host) != Some(cpu.architecture()) {
+        return Err(Trouble::new(
+            format!("{} is not for {}, and the product would be for {cpu}", path.display(), cpu.architecture()),
+            "host and components run in one process, so they are for one architecture",
+            "name a host of that architecture, or choose a processor of the host's with --cpu",
         ));
     }
     Ok(host)

@@ -328,3 +328,16 @@ async fn a_free_listing_never_unlocks_what_is_paid_for() {
         assert_eq!(ended.code, Some(code), "{listing}: {}", ended.stderr);
     }
 }
+
+#[tokio::test]
+async fn a_product_is_not_packed_on_a_host_of_another_architecture() {
+    let lab = Lab::http(METER_HTTP).await;
+    let (key, host) = (key(lab.folder.path(), "vendor.pem").await, lab.folder.path().join("host"));
+    let mut bytes = std::fs::read(production_host().await).unwrap();
+    // The machine in the header: RISC-V.
+    bytes[0x12] = 243;
+    std::fs::write(&host, bytes).unwrap();
+    let ended = pack(&lab.product.folder, &key, &host, &lab.folder.path().join("packed"), &[]).await;
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("is not for amd64"), "{}", ended.stderr);
+}

@@ -1,7 +1,17 @@
-//! As much of ELF as tells whether a program starts without anything else.
+//! As much of ELF as tells where a program starts, and whether it does so without anything else.
 
 /// Program headers of this type name the dynamic linker (`PT_INTERP`).
 const INTERP: u32 = 3;
+
+/// Where `e_machine` is, and the machines that a host can be for (`EM_X86_64`, `EM_AARCH64`), as images name them.
+const MACHINE: u64 = 0x12;
+const MACHINES: [(u64, &str); 2] = [(62, "amd64"), (183, "arm64")];
+
+/// The architecture of a program. None: another one, or no ELF file.
+pub(crate) fn architecture(file: &[u8]) -> Option<&'static str> {
+    let machine = file.starts_with(b"\x7fELF\x02\x01").then(|| number(file, MACHINE, 2))??;
+    MACHINES.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name)
+}
 
 /// The dynamic linker a program asks for, if any. None: it is no 64-bit little-endian ELF file.
 pub(super) fn interpreter(file: &[u8]) -> Option<Option<String>> {
@@ -38,6 +48,7 @@ mod tests {
     fn this_test_has_a_dynamic_linker() {
         let own = std::fs::read("/proc/self/exe").unwrap();
         assert!(interpreter(&own).unwrap().unwrap().contains("ld-linux"));
+        assert_eq!(architecture(&own), Some(if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" }));
     }
 
     #[test]
@@ -45,6 +56,7 @@ mod tests {
         let own = std::fs::read("/proc/self/exe").unwrap();
         assert_eq!(interpreter(&own[..0x60]), None);
         assert_eq!(interpreter(b"#!/bin/sh"), None);
+        assert_eq!(architecture(b"#!/bin/sh"), None);
         assert_eq!(interpreter(b""), None);
     }
 }
