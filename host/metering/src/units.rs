@@ -116,3 +116,18 @@ impl FromIterator<(Tags, u64)> for Buckets {
         buckets
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_out_is_what_was_there_at_most() {
+        let red = Tags::new(alloc::vec![("team".into(), "red".into())]);
+        let mut buckets: Buckets = [(Tags::NONE, 5), (red.clone(), 3)].into_iter().collect();
+        buckets.take(&Tags::NONE, 2);
+        buckets.take(&red, 9);
+        assert_eq!(buckets, [(Tags::NONE, 3)].into_iter().collect());
+        assert_eq!(buckets.total(), 3);
+    }
+}

@@ -61,6 +61,7 @@ scenarios! {
     carry_is_refused_after_a_gap
     carry_is_refused_after_a_restore
     carry_moves_what_was_never_taken
+    carry_never_mixes_price_units_or_overflows
     carry_undeclared_expires
     clock_ahead_for_good_still_seals
     clock_ahead_seals_nothing_until_confirmed
@@ -68,6 +69,7 @@ scenarios! {
     clock_back_books_to_the_newest_hour
     clock_frozen_is_corrected_by_date
     compaction_forgets_nothing_that_matters
+    compaction_keeps_an_hour_for_two_days_and_what_comes_to_it
     crash_resends_the_identical_request
     duplicate_with_another_quantity_is_a_conflict
     end_of_the_process_seals_and_sends_the_running_hour
@@ -79,6 +81,7 @@ scenarios! {
     first_hour_of_a_new_ledger_is_taken_under_an_older_identity
     hour_boundary
     idle_hours_send_zero_only_if_asked
+    idle_hours_are_given_up_and_never_carried_or_adopted
     idle_hours_that_are_forgotten_are_not_sent_as_zero
     late_usage_after_a_restart_in_the_same_pod_and_hour
     late_usage_goes_to_the_earliest_unsealed_hour

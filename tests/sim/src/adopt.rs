@@ -43,17 +43,17 @@ impl World {
 
     /// Asks AWS for its time, and waits for the answer, if the clock is in doubt.
     fn learn_time(&mut self, p: usize) {
-        let now = self.now;
-        let pod = &mut self.pods[p];
-        let clocks = pod.clocks(now);
-        let Some(process) = &mut pod.process else { return };
-        if self.bug == Some(Bug::BelieveClock) || !process.trust.wants_date(clocks) {
+        if !self.wants_date(p) {
             return;
         }
         let cut_off = matches!(self.outage, Some(Fault::Unreachable | Fault::BlackHole));
         let ways = [Fault::NoConnection, Fault::RequestLost, Fault::ReplyLost];
         if !cut_off && !ways.into_iter().any(|fault| self.faults.strikes(fault)) {
-            process.trust.date(clocks, clocks, now);
+            let now = self.now;
+            let clocks = self.pods[p].clocks(now);
+            if let Some(process) = &mut self.pods[p].process {
+                process.trust.date(clocks, clocks, now);
+            }
         }
     }
 

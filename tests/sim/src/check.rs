@@ -1,6 +1,6 @@
 //! What must hold, after every step. A step that breaks it ends the run with a sentence that says what and where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_metering::{Balance, Ledger, Record, Request, SlotId, Used};
 
@@ -11,6 +11,7 @@ use crate::driver::{Alive, Gone};
 use crate::faults::Fault;
 use crate::network::{Kind, Message};
 use crate::pod::Pod;
+use crate::refuse;
 use crate::report::loss;
 use crate::world::World;
 
@@ -39,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) handed: BTreeMap<(usize, u64), Handed>,
     /// The ledger that adopted it.
     pub(crate) adopted: BTreeMap<(usize, u64), usize>,
+    /// Identities of which AWS accepted a record, by ledger.
+    pub(crate) accepted: BTreeSet<(usize, u32)>,
     /// Families of volumes of which tags were refused.
     pub(crate) untagged: Vec<usize>,
 }
@@ -174,7 +177,14 @@ impl World {
 
     /// An entry that is on disk becomes part of the state.
     pub(crate) fn apply(&mut self, p: usize, f: usize, record: &Record) -> Alive {
+        let thorough = self.thorough();
         let Some(ledger) = &mut self.folders[f].open else { return Err(Gone) };
+        if thorough && let Some(problem) = refuse::let_in(ledger, refuse::wrong_before(ledger, record)) {
+            return self.fail(problem);
+        }
+        if let Some(problem) = unfair(ledger, record) {
+            return self.fail(problem);
+        }
         if let Err(refusal) = ledger.admit(record) {
             return self.fail(format!("{} is not admitted: {refusal}", record.to_text()));
         }
@@ -182,6 +192,9 @@ impl World {
         let life = |ledger: &Ledger| slot.and_then(|id| ledger.slot(id)).map_or("none", |slot| slot.life.name());
         let before = life(ledger);
         ledger.apply(record);
+        if thorough && let Some(problem) = refuse::let_in(ledger, refuse::wrong_after(record)) {
+            return self.fail(problem);
+        }
         let after = life(ledger);
         if let Some(slot) = slot {
             self.report.transition(before, after);
@@ -194,6 +207,11 @@ impl World {
             self.tell(p, || if own { record.to_text() } else { format!("in folder {f}: {}", record.to_text()) });
         }
         self.check_entry(p, f, record)
+    }
+
+    /// Some checks take longer than what they look at: one run in eight has them.
+    pub(crate) fn thorough(&self) -> bool {
+        self.seed.is_multiple_of(8)
     }
 
     fn check_slot(&mut self, f: usize, id: &SlotId) {
@@ -226,6 +244,15 @@ impl World {
         self.lost(loss::BEYOND, units);
         self.never_billed(f, id, units);
     }
+}
+
+/// What remains of a tag set is never more than what its own units leave over.
+fn unfair(ledger: &Ledger, record: &Record) -> Option<String> {
+    let Record::Sealed { slot: id, per, remainder, .. } = record else { return None };
+    let open = &ledger.slot(id)?.open;
+    let over = |tags| open.iter().find(|(of, _)| *of == tags).map_or(0, |(_, units)| units % per);
+    let more = remainder.iter().find(|(tags, units)| *units > over(*tags));
+    more.map(|(tags, units)| format!("{units} units of {tags:?} remain in {id:?}, of {open:?} by {per}"))
 }
 
 fn slot_of(record: &Record) -> Option<&SlotId> {

@@ -63,6 +63,7 @@ impl World {
             began_right: pod.offset == 0 && pod.frozen.is_none(),
             wake: 0,
             sleeps_until: 0,
+            asked: None,
             stopped: false,
         });
         let at = self.trusted(p).s;
@@ -106,7 +107,12 @@ impl World {
     pub(crate) fn granted(&mut self, p: usize, provisional: bool) -> Alive {
         let at = self.trusted(p).s;
         let listing = self.pods[p].policy.listing.clone();
-        self.write(p, Vec::new(), vec![Record::Granted { at, listing, provisional }], &[])?;
+        let granted = Record::Granted { at, listing: listing.clone(), provisional };
+        self.write(p, Vec::new(), vec![granted], &[])?;
+        let unproven =
+            self.ledger(p).is_some_and(|ledger| ledger.provisional_since(&listing).is_some_and(|since| since > 0));
+        let proven = self.ledger(p).is_some_and(|ledger| ledger.provisional_since(&listing).is_none());
+        self.ensure(if provisional { unproven } else { proven }, || format!("{listing} is granted, proven: {proven}"))?;
         if let Some(process) = &mut self.pods[p].process {
             process.stage = Stage::Serving;
         }
@@ -172,6 +178,7 @@ impl World {
         }
         self.carry_out(p)?;
         self.ask_time(p)?;
+        self.check_standing(p)?;
         let now = self.trusted(p);
         let pod = &mut self.pods[p];
         let Some(ledger) = self.folders[pod.folder].open.as_ref() else { return Ok(()) };
@@ -184,6 +191,7 @@ impl World {
         if process.phase == Phase::Ending && process.in_flight == 0 && sealed() && !ledger.waiting(&pod.policy) {
             return self.end(p, "has ended, everything is answered");
         }
+        self.check_due(p)?;
         self.sleep(p);
         Ok(())
     }
@@ -231,19 +239,16 @@ impl World {
     }
 
     fn ask_time(&mut self, p: usize) -> Alive {
-        let now = self.now;
-        let pod = &mut self.pods[p];
-        let clocks = pod.clocks(now);
-        let Some(process) = &mut pod.process else { return Ok(()) };
-        if !pod.policy.sends || self.bug == Some(Bug::BelieveClock) || !process.trust.wants_date(clocks) {
+        if !self.pods[p].policy.sends || !self.wants_date(p) {
             return Ok(());
         }
+        let pod = &self.pods[p];
         let request = tollgate_metering::Request {
             product_code: pod.policy.product_code.clone(),
             quantity: 0,
             form: tollgate_metering::Form::Integer,
             allocations: Vec::new(),
-            timestamp: clocks.wall,
+            timestamp: pod.wall(self.now),
             token: String::new(),
         };
         self.leave(p, Kind::Time, 0, request, 1)
@@ -278,7 +283,10 @@ impl World {
         let Some(process) = &mut pod.process else { return Ok(()) };
         process.in_flight = process.in_flight.saturating_sub(1);
         if let Some(date) = date {
+            let before = process.trust.clone();
             process.trust.date(self.messages[message].left, clocks, date);
+            let (learnt, s) = (process.trust != before, process.trust.now(clocks).s);
+            self.check_learnt(learnt, s)?;
         }
         match self.messages[message].kind.clone() {
             Kind::Time => Ok(()),
@@ -289,6 +297,8 @@ impl World {
                 let at = self.trusted(p).s;
                 let Some(ledger) = self.ledger(p) else { return Ok(()) };
                 let verdict = ledger.answer(&slot, &reply, at, random);
+                let refused = matches!(reply, Reply::NotEntitled { .. });
+                self.check_entitled(p, &slot, refused, verdict.not_entitled)?;
                 self.tell(p, || format!("hears {reply:?} about {}@{}", slot.dimension, slot.hour));
                 self.write(p, Vec::new(), verdict.records, &[])?;
                 if verdict.not_entitled { self.end(p, "ends: not entitled") } else { Ok(()) }

@@ -28,6 +28,7 @@ impl World {
                 if self.shape.wide_tags && request.allocations.iter().any(|part| part.tags.is_empty()) {
                     self.report.feature(Feature::TagsFolded);
                 }
+                self.check_zero(p, f, slot, request)?;
                 self.check_sealed(p, f, slot)
             }
             Record::Ended { slot, end, .. } => self.check_end(p, f, slot, end),
@@ -79,6 +80,7 @@ impl World {
         }
         match end {
             End::Acked { record_id } => {
+                self.seen.accepted.insert((f, key.identity));
                 let same = self.aws.holds(key).is_some_and(|held| {
                     let same = request.as_ref().map(|request| (request.quantity, &request.allocations));
                     held.record_id == *record_id && same == Some((held.quantity, &held.allocations))

@@ -9,7 +9,7 @@ use clap::Parser;
 use tollgate_sim::{Bug, Changes, Report, Setup, Size, run, shrink};
 
 /// Runs of fewer seeds may leave something unexercised.
-const SEEDS_FOR_ALL: u64 = 20_000;
+const SEEDS_FOR_ALL: u64 = 5_000;
 /// Progress is told so often.
 const SEEDS_A_LINE: u64 = 50_000;
 /// Seeds that a thread takes at once.

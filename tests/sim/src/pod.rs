@@ -51,6 +51,8 @@ pub(crate) struct Process {
     pub(crate) wake: u32,
     /// The wall time it sleeps until.
     pub(crate) sleeps_until: u64,
+    /// When AWS was last asked for its time, by the boot clock.
+    pub(crate) asked: Option<u64>,
     /// New work is refused because delivery is too late.
     pub(crate) stopped: bool,
 }

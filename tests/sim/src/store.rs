@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use tollgate_metering::{Ledger, Record, SlotId, Tags, Used};
 
+use crate::refuse;
+
 /// Units that guests handed over: (listing, dimension, units).
 pub(crate) type Handed = (usize, usize, u64);
 
@@ -150,6 +152,12 @@ impl Disk {
             if self.textual {
                 let text = record.to_text();
                 let again = Record::from_text(&text).map_err(|error| format!("{text} read back: {error}"))?;
+                if let Some(problem) = refuse::let_in(&ledger, refuse::wrong_before(&ledger, record)) {
+                    return Err(problem);
+                }
+                if again != *record {
+                    return Err(format!("{text} is read back as {again:?}, it was {record:?}"));
+                }
                 ledger.admit(&again).map_err(wrong)?;
                 ledger.apply(&again);
             } else {

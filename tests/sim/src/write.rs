@@ -8,6 +8,7 @@ use crate::bug::Bug;
 use crate::driver::{Alive, Gone};
 use crate::faults::Fault;
 use crate::pod::Pod;
+use crate::refuse;
 use crate::store::{Batch, Handed};
 use crate::world::World;
 
@@ -40,6 +41,12 @@ impl World {
         if let Some(refusal) = used.iter().find_map(|used| ledger.admit_used(used).err()) {
             self.fail(format!("usage is not admitted: {refusal}"))?;
         }
+        let ledger = self.open(f).filter(|_| self.thorough());
+        let wrong = ledger.and_then(|ledger| {
+            let mut wrong = used.iter().flat_map(|used| refuse::wrong_usage(ledger, used));
+            wrong.find(|used| ledger.admit_used(used).is_ok())
+        });
+        self.ensure(wrong.is_none(), || format!("{wrong:?} is let in, which is wrong"))?;
         if self.faults.crashes(Fault::CrashBeforeWrite) {
             self.crash(p, true, "is killed before a write")?;
         }

@@ -1,10 +1,10 @@
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::allocation::Allocation;
-use crate::slot::{Form, Payer};
+use crate::slot::{Form, Life, Payer};
 
 fn slot() -> SlotId {
     SlotId { listing: "paid".into(), payer: Payer::Own, dimension: "giga pixels".into(), hour: Hour(494_000) }
@@ -76,6 +76,51 @@ fn every_kind_of_record_reads_back_as_itself() {
     for record in records {
         check(&record);
     }
+}
+
+#[test]
+fn every_state_of_a_kept_hour_reads_back_as_itself() {
+    let lives = [
+        Life::Open,
+        Life::Counted,
+        Life::Idle,
+        Life::Sealed,
+        Life::Attempted,
+        Life::Acked { record_id: "r=1".into() },
+        Life::Conflict,
+        Life::Expired,
+        Life::Rejected { code: "X Y".into() },
+        Life::InDoubt,
+        Life::Moved,
+        Life::HandedOver,
+    ];
+    for life in lives {
+        let state = Slot { life, recorded: 1, late: 2, adopted: 3, handed_over: 4, beyond: 5, ..Slot::new(6) };
+        check(&Record::Kept { slot: slot(), state: state.into() });
+    }
+}
+
+#[test]
+fn every_place_of_forgotten_units_reads_back_as_itself() {
+    let balance = Balance {
+        recorded: 1,
+        carried_in: 2,
+        adopted: 3,
+        acked: 4,
+        counted: 5,
+        carried_out: 6,
+        handed_over: 7,
+        expired: 8,
+        rejected: 9,
+        ..Balance::default()
+    };
+    check(&Record::Past { listing: "paid".into(), dimension: "d".into(), balance: balance.into() });
+}
+
+#[test]
+fn what_cannot_be_read_says_what_was_expected() {
+    let error = Record::from_text("heartbeat on=7").map_err(|error| error.to_string());
+    assert_eq!(error, Err("not a ledger entry of this version: expected at".into()));
 }
 
 #[test]
