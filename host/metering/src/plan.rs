@@ -137,7 +137,7 @@ pub fn next_due(ledger: &Ledger, now: Now, policy: &Policy, phase: Phase) -> u64
     }
     for (id, slot) in ledger.unfinished(&policy.listing) {
         match slot.life {
-            Life::Open if now.confirmed => due = due.min(id.hour.end()),
+            Life::Open if now.confirmed => due = due.min(plan.over_at(id)),
             Life::Sealed | Life::Attempted if !slot.attempts.pending => {
                 due = due.min(if policy.sends { plan.send_at(id, slot) } else { u64::MAX });
                 due = due.min(if now.confirmed { plan.given_up_at(id, slot) } else { u64::MAX });
@@ -160,11 +160,14 @@ struct Plan<'a> {
 impl Plan<'_> {
     /// A finished hour is closed. At the end of the process the running hour is too, but never one that has not begun.
     fn seals(&self, id: &SlotId) -> bool {
-        let over = match self.phase {
+        self.confirmed && self.now >= self.over_at(id)
+    }
+
+    fn over_at(&self, id: &SlotId) -> u64 {
+        match self.phase {
             Phase::Running => id.hour.end(),
             Phase::Ending => id.hour.start(),
-        };
-        self.confirmed && self.now >= over
+        }
     }
 
     /// One batch that closes an open slot: remainders come in, what is too much goes out, the request is written.

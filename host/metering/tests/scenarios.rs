@@ -72,6 +72,7 @@ scenarios! {
     compaction_keeps_an_hour_for_two_days_and_what_comes_to_it
     crash_resends_the_identical_request
     duplicate_with_another_quantity_is_a_conflict
+    end_of_the_process_looks_again_when_the_next_hour_begins
     end_of_the_process_seals_and_sends_the_running_hour
     end_of_the_process_with_too_little_time
     entitlement_lost_in_mid_run_goes_on
