@@ -104,7 +104,8 @@ impl Siege {
     async fn begin() -> Self {
         let world = World::start().await;
         let egress: Vec<String> = ALLOWED.iter().map(|name| format!("\"http://{name}.test\"")).collect();
-        let manifest = MANIFEST.replace("EGRESS", &(egress.join(", ") + ", \"https://public.test\""));
+        let manifest = MANIFEST
+            .replace("EGRESS", &(egress.join(", ") + ", \"https://public.test\", \"https://public.test:8080\""));
         let lab = Lab::with(&std::fs::read(guest("hostile.wasm").await).unwrap(), &manifest).await;
         let secrets = [("LOG_LEVEL", "debug"), ("SECRET", "s3cr3t"), ("HTTP_PROXY", "http://127.0.0.1:80")];
         let command = secrets.iter().fold(lab.host().await, |command, (name, value)| command.variable(*name, *value));
@@ -250,7 +251,7 @@ async fn tables_end_where_the_limit_is() {
 }
 
 /// Waits for all of them at once.
-async fn futures<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
+pub(crate) async fn futures<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut all: Vec<_> = all.into_iter().map(|one| (Box::pin(one), None)).collect();
     std::future::poll_fn(|context| {
         for (one, said) in all.iter_mut().filter(|(_, said)| said.is_none()) {

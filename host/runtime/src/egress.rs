@@ -19,6 +19,7 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
@@ -33,6 +34,9 @@ use crate::limits::Limits;
 use crate::rate::Rate;
 use crate::stats::{Stats, bump};
 
+/// For lookup, dialling and TLS together; a guest may ask for less. A server that takes the connection and never ends its
+/// handshake would hold the request for as long as an answer may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A guest may ask for less.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
 const BETWEEN_BYTES_TIMEOUT: Duration = Duration::from_secs(60);
@@ -159,12 +163,20 @@ impl Egress {
         }
         let permit = self.places.clone().try_acquire_owned().map_err(|_| Refused::Full)?;
         bump(&self.stats.egress_requests);
-        let request = request.map(|body| Leaving { body, room: self.body_bytes }.boxed_unsync());
+        let mut request = request.map(|body| Leaving { body, room: self.body_bytes }.boxed_unsync());
+        let connection = capture_connection(&mut request);
+        let connects_within = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(CONNECT_TIMEOUT);
         let patience = options.first_byte_timeout.unwrap_or(FIRST_BYTE_TIMEOUT).min(FIRST_BYTE_TIMEOUT);
-        match tokio::time::timeout(patience, self.client.request(request)).await {
-            Err(_) => Err(failed("no answer in time", Error::ConnectionReadTimeout)),
-            Ok(Err(error)) => Err(why(&error)),
-            Ok(Ok(response)) => Ok(self.arriving(response, options, permit)),
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout(patience, self.client.request(request)) => match answer {
+                Err(_) => Err(failed("no answer in time", Error::ConnectionReadTimeout)),
+                Ok(Err(error)) => Err(why(&error)),
+                Ok(Ok(response)) => Ok(self.arriving(response, options, permit)),
+            },
+            () = missed(connection, connects_within) => {
+                Err(failed("no connection in time, TLS included", Error::ConnectionTimeout))
+            }
         }
     }
 
@@ -176,6 +188,15 @@ impl Egress {
     ) -> Response<WasiBody> {
         let pause = options.between_bytes_timeout.unwrap_or(BETWEEN_BYTES_TIMEOUT).min(BETWEEN_BYTES_TIMEOUT);
         response.map(|body| Arriving::new(body, self.body_bytes, pause, permit).boxed_unsync())
+    }
+}
+
+/// Ends when there was no connection in time, and never if there was one, new or pooled. If there is none at all, the
+/// request itself says so.
+async fn missed(mut connection: CaptureConnection, within: Duration) {
+    let connected = async { drop(connection.wait_for_connection_metadata().await) };
+    if tokio::time::timeout(within, connected).await.is_ok() {
+        std::future::pending().await
     }
 }
 

@@ -280,6 +280,11 @@ pub(super) fn slow() -> Vec<(String, Case)> {
         one("a sleep of an hour", Case::ask("sleep")),
         one("gibibytes of log", Case::ask("log?mib=4000000")),
         one("a server that never answers", Case::ask(format!("get?url={}", escaped("http://public.test/silent")))),
+        // At 8080 somebody waits for the end of a head that never comes, so no handshake ends.
+        one(
+            "a server that never ends its TLS handshake",
+            Case::ask(format!("get?connect_ms=1000&url={}", escaped("https://public.test:8080/"))),
+        ),
         one("a reader that does not read", Case { attack: Attack::SlowReader, untold: false, images: 0, requests: 1 }),
         one("a writer that does not write", Case { attack: Attack::SlowWriter, untold: false, images: 0, requests: 1 }),
     ];

@@ -5,15 +5,16 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
-    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
 };
 use crate::bindings::wasi::io::streams::StreamError;
 use crate::exchange::Request;
 
-/// `?url=URL&method=METHOD&send=BYTES`: one request. `refused: CODE`, or status and the length of the body.
+/// `?url=URL&method=METHOD&send=BYTES&connect_ms=MS`: one request. `refused: CODE`, or status and the length of the body.
 pub fn get(request: &Request) -> String {
     let url = request.get("url").expect("a url");
-    match ask(url, request.get("method"), request.number("send", 0)) {
+    let connect_ms = request.get("connect_ms").map(|_| request.number("connect_ms", 0));
+    match ask(url, request.get("method"), request.number("send", 0), connect_ms) {
         Ok(response) => format!("{} {}", response.status(), length(&response)),
         Err(code) => refused(&code),
     }
@@ -24,7 +25,7 @@ pub fn follow(request: &Request) -> String {
     let mut url = request.get("url").expect("a url").to_owned();
     let mut steps = Vec::new();
     loop {
-        let response = match ask(&url, None, 0) {
+        let response = match ask(&url, None, 0, None) {
             Ok(response) => response,
             Err(code) => {
                 steps.push(refused(&code));
@@ -40,7 +41,12 @@ pub fn follow(request: &Request) -> String {
     }
 }
 
-fn ask(url: &str, method: Option<&str>, send: u32) -> Result<IncomingResponse, ErrorCode> {
+fn ask(
+    url: &str,
+    method: Option<&str>,
+    send: u32,
+    connect_ms: Option<u32>,
+) -> Result<IncomingResponse, ErrorCode> {
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let outgoing = OutgoingRequest::new(Fields::new());
@@ -63,7 +69,12 @@ fn ask(url: &str, method: Option<&str>, send: u32) -> Result<IncomingResponse, E
         return Err(ErrorCode::HttpRequestUriInvalid);
     }
     let body = outgoing.body().expect("the body is taken once");
-    let pending = outgoing_handler::handle(outgoing, None)?;
+    let options = connect_ms.map(|ms| {
+        let options = RequestOptions::new();
+        options.set_connect_timeout(Some(u64::from(ms) * 1_000_000)).expect("the host takes it");
+        options
+    });
+    let pending = outgoing_handler::handle(outgoing, options)?;
     if send > 0 {
         let stream = body.write().expect("the stream is taken once");
         let part = [b'x'; 4096];
