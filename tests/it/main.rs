@@ -13,6 +13,7 @@ mod compat;
 mod entitlement;
 mod metering;
 mod pod;
+mod standing;
 
 mod bundle;
 mod image;

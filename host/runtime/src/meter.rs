@@ -318,6 +318,11 @@ impl Desk {
         *self.shared.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
+    /// What [`Desk::set_standing`] was last told.
+    pub fn standing(&self) -> Standing {
+        *self.shared.standing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The tag set of a [`Delta`]. `None` for [`TagsId::UNTAGGED`] and ids that were never given out.
     pub fn tags(&self, id: TagsId) -> Option<Arc<TagSet>> {
         self.shared.tags.get(id).map(|interned| interned.set.clone())

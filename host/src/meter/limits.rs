@@ -39,13 +39,27 @@ impl<M: Marketplace> Keeper<M> {
             (None, State::Late) => (desk::State::Late, standing.since),
             (None, State::Stopping) => (desk::State::Stopping, standing.since),
         };
-        let stopped = state == desk::State::Stopping;
-        if stopped != desk.stopped() {
-            let why =
-                if low { "the disk of the ledger is almost full" } else { "usage was not delivered for too long" };
-            tracing::error!(stopped, why, "new billable work is refused, or taken again");
+        if state != desk.standing().state {
+            self.tell(state, standing.oldest);
         }
-        desk.stop(stopped);
+        desk.stop(state == desk::State::Stopping);
         desk.set_standing(desk::Standing { state, since });
+    }
+
+    /// The operator's log has each turn, with what the guests and the metrics say at the same time.
+    fn tell(&self, state: desk::State, oldest: Option<Hour>) {
+        let oldest_s = oldest.map(Hour::start);
+        match state {
+            desk::State::Good => tracing::warn!("usage reaches AWS in time again; all work is taken"),
+            desk::State::Late => {
+                tracing::warn!(oldest_s, "usage is late: an hour is not accepted by AWS; work goes on")
+            }
+            desk::State::Stopping if self.low_since.is_some() => {
+                tracing::error!("the disk of the ledger is almost full; new billable work is refused");
+            }
+            desk::State::Stopping => {
+                tracing::error!(oldest_s, "usage was not accepted by AWS for too long; new billable work is refused");
+            }
+        }
     }
 }
