@@ -127,8 +127,9 @@ async fn live(start: &Start) -> Result<Done, Exit> {
         let place = place::find(&config.clues, &surroundings.origins, &surroundings.clock).await;
         let place = place.map_err(|nowhere| nowhere.exit())?;
         tracing::info!(region = %place.region, identity = place.identity, "place found");
-        let aws =
-            Arc::new(Aws::new(&place, &surroundings.origins, &surroundings.clock).map_err(|e| Exit::internal(&e))?);
+        entitlement::offer::check(&listing.entitlement, &place).map_err(|denied| denied.exit())?;
+        let aws = Aws::new(&place, &surroundings.origins, &surroundings.clock, config.proxy.as_ref());
+        let aws = Arc::new(aws.map_err(internal_error)?);
         let opened = tokio::task::block_in_place(|| ledger::open(&config.ledger, &place.identity));
         let opened = opened.map_err(|error| error.exit())?;
         let others = opened.others.clone();

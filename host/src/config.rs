@@ -12,6 +12,7 @@ use std::time::Duration;
 use zeroize::Zeroize;
 
 use crate::exit::{Exit, Why};
+use crate::marketplace::aws::Proxy;
 use crate::place::Clues;
 use crate::usage;
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where health, metrics and usage are served. `TOLLGATE_ADMIN`, default `127.0.0.1:9080`.
     pub admin: SocketAddr,
+    /// The tunnel to AWS, if there is no way out without. `TOLLGATE_HTTPS_PROXY`; never `HTTPS_PROXY`.
+    pub proxy: Option<Proxy>,
     /// How long to ask AWS at start before giving up. `TOLLGATE_START_BUDGET`, default `600s`.
     pub start_budget: Duration,
     /// How long everything may take after SIGTERM. `TOLLGATE_GRACE`, default `25s`.
@@ -106,29 +109,36 @@ impl Config {
         let mounts = keys.or("TOLLGATE_MOUNTS", "", keys::maybe_absolute_path);
         let listen = keys.or("TOLLGATE_LISTEN", "0.0.0.0:8080", keys::address);
         let admin = keys.or("TOLLGATE_ADMIN", "127.0.0.1:9080", keys::address);
+        let proxy = keys.or("TOLLGATE_HTTPS_PROXY", "", keys::maybe_proxy);
         let start_budget = keys.or("TOLLGATE_START_BUDGET", "600s", |text| keys::duration(text, 1, 3600));
         let grace = keys.or("TOLLGATE_GRACE", "25s", |text| keys::duration(text, 1, 3600));
         let log = keys.or("TOLLGATE_LOG", "info", |text| Ok(text.to_owned()));
         keys.refuse_unknown();
-        match (ledger, mounts, listen, admin, start_budget, grace, log) {
-            (Some(ledger), Some(mounts), Some(listen), Some(admin), Some(start_budget), Some(grace), Some(log))
-                if keys.problems.is_empty() =>
-            {
-                Ok(Self {
-                    args,
-                    listing,
-                    ledger,
-                    mounts,
-                    listen,
-                    admin,
-                    start_budget,
-                    grace,
-                    log,
-                    clues: clues(&mut keys),
-                    ignored: environment::ignored(variables),
-                    variables: Variables(variables.clone()),
-                })
-            }
+        match (ledger, mounts, listen, admin, proxy, start_budget, grace, log) {
+            (
+                Some(ledger),
+                Some(mounts),
+                Some(listen),
+                Some(admin),
+                Some(proxy),
+                Some(start_budget),
+                Some(grace),
+                Some(log),
+            ) if keys.problems.is_empty() => Ok(Self {
+                args,
+                listing,
+                ledger,
+                mounts,
+                listen,
+                admin,
+                proxy,
+                start_budget,
+                grace,
+                log,
+                clues: clues(&mut keys),
+                ignored: environment::ignored(variables),
+                variables: Variables(variables.clone()),
+            }),
             _ => Err(ConfigErrors(keys.problems)),
         }
     }

@@ -17,6 +17,7 @@ use crate::product::manifest::{Entitlement, Listing};
 
 mod denied;
 pub(crate) mod jwt;
+pub(crate) mod offer;
 
 pub use denied::{Call, Denied};
 pub use jwt::NotGenuine;

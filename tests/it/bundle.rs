@@ -307,6 +307,34 @@ async fn the_preview_build_sends_one_record_of_each_dimension_and_prints_the_ids
 }
 
 #[tokio::test]
+async fn the_preview_is_for_the_account_of_the_listing_in_us_east_1() {
+    let lab = Lab::http(METER_HTTP).await;
+    let (key, program) = (key(lab.folder.path(), "vendor.pem").await, lab.folder.path().join("preview"));
+    pack(&lab.product.folder, &key, Path::new(TOLLGATE), &program, &["--preview", "--lab"]).await;
+    lab.control().subscribe(CODE, false).await.unwrap();
+    let task = |region: &str| serde_json::json!({ "platform": "ecs", "region": region });
+    let run = async |region: &str| {
+        let command = crate::place::moved(&lab, carrying(&lab, &program).await, task(region)).await;
+        command.start().unwrap().end().await.unwrap()
+    };
+    let buyer = run("us-east-1").await;
+    assert_eq!(buyer.code, Some(77), "{}", buyer.stderr);
+    assert!(buyer.stderr.contains("this account does not own the listing"), "{}", buyer.stderr);
+    let url = format!("{}/_tollgate/products/{CODE}", lab.control().origin());
+    let product = serde_json::json!({
+        "pricing": "custom", "dimensions": ["start", "images", "requests"], "publisher": "123456789012",
+    });
+    let json = [("content-type", "application/json")];
+    body(Http::http1().send(hyper::Method::PUT, &url, &json, product.to_string().into()).await);
+    let seller = run("us-east-1").await;
+    assert_eq!(seller.code, Some(0), "{}", seller.stderr);
+    assert_eq!(seller.stdout.lines().count(), 4, "{}", seller.stdout);
+    let elsewhere = run("eu-west-1").await;
+    assert_eq!(elsewhere.code, Some(76), "{}", elsewhere.stderr);
+    assert!(elsewhere.stderr.contains("run it once in us-east-1"), "{}", elsewhere.stderr);
+}
+
+#[tokio::test]
 async fn a_free_listing_never_unlocks_what_is_paid_for() {
     let lab = Lab::http(METER_HTTP).await;
     let free = "[[listing]]\nid = \"free\"\nproduct_code = \"free-code\"\npricing = \"free\"\n";

@@ -14,7 +14,7 @@ use tollgate_cli::process::Input;
 use crate::support::{CODE, Lab, METER_HTTP, body, sample};
 
 /// Runs the host to its end, and holds that it never opened the component.
-async fn refused(lab: &Lab, command: &HostCommand, code: i32) -> String {
+pub(crate) async fn refused(lab: &Lab, command: &HostCommand, code: i32) -> String {
     let mut watch = OpenWatch::on(&lab.product.sources()[0]).unwrap();
     let Started::Ended(ended) = command.run().await.unwrap() else { panic!("the host serves") };
     assert_eq!(ended.code, Some(code), "{}", ended.stderr);

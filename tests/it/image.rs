@@ -13,6 +13,7 @@ use tollgate_cli::http::Http;
 use tollgate_cli::process::{Ended, Input, Process, Stream};
 
 use crate::bundle::{key, pack, production_host, text, tollgate};
+use crate::redirect::{self, Shop};
 use crate::support::{Lab, METER_HTTP, TOLLGATE, guest, sample, write_product};
 
 /// What reads and runs images, from Debian.
@@ -183,8 +184,8 @@ impl Container {
     }
 
     /// Writes how to run: a read-only root, the image's user, no capabilities, the network of this machine, where the
-    /// emulator is. `arguments` follow the image's entrypoint.
-    fn configure(&self, arguments: &[&str], environment: &[String], mounts: &[&str]) {
+    /// emulator is. `arguments` follow the image's entrypoint; a mount is from where and to where.
+    fn configure(&self, arguments: &[&str], environment: &[String], mounts: &[(&str, &str)]) {
         let path = self.bundle().join("config.json");
         let mut config = read(&path);
         let process = &mut config["process"];
@@ -202,7 +203,7 @@ impl Container {
         let all = config["mounts"].as_array_mut().unwrap();
         all.retain(|mount| mount["destination"] != "/var/lib/tollgate");
         all.push(bind(text(&self.folder.path().join("ledger")), "/var/lib/tollgate", "rw"));
-        all.extend(mounts.iter().map(|folder| bind(folder, folder, "ro")));
+        all.extend(mounts.iter().map(|(from, to)| bind(from, to, "ro")));
         std::fs::write(path, config.to_string()).unwrap();
     }
 
@@ -250,7 +251,7 @@ async fn in_its_image_a_product_serves_and_flushes_everything_on_sigterm() {
     container.configure(
         &["lab-host", "--emulator", &origin],
         &environment(&lab).await,
-        &["/lib", "/lib64", "/usr/lib"],
+        &["/lib", "/lib64", "/usr/lib"].map(|folder| (folder, folder)),
     );
     let mut process = container.start();
     let ready = |_: Stream, line: &str| {
@@ -281,4 +282,32 @@ async fn in_its_image_the_production_host_does_not_speak_to_the_emulator() {
     let ended: Ended = container.start().end().await.unwrap();
     assert!(matches!(ended.code, Some(69 | 71)), "{:?}: {}", ended.code, ended.stderr);
     assert_eq!(lab.control().calls_so_far().await.unwrap().1, calls, "the emulator was not asked");
+}
+
+/// Where the metadata of ECS is as it should be, and the buyer's hosts file and trust store lead to a server of their own.
+#[test]
+fn in_its_image_the_production_host_does_not_believe_the_buyers_names_and_authority() {
+    const TEST: &str = "image::in_its_image_the_production_host_does_not_believe_the_buyers_names_and_authority";
+    const NAME: &str = "metering.marketplace.us-case-1.amazonaws.com";
+    // As long as there is a network.
+    tokio::runtime::Runtime::new().unwrap().block_on(tools());
+    redirect::alone(TEST, "", async || {
+        let shop = Shop::open([NAME.to_owned()]).await;
+        let hosts = shop.path("hosts");
+        std::fs::write(&hosts, format!("127.6.0.252 {NAME}\n")).unwrap();
+        let container = Container::of(&shop.program, "1.0.0").await;
+        let environment = [
+            "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/us-case-1",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/task",
+            "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+            "TOLLGATE_START_BUDGET=1s",
+        ]
+        .map(str::to_owned);
+        let store = shop.trust_store();
+        container.configure(&[], &environment, &[(text(&hosts), "/etc/hosts"), (text(&store), "/etc/ssl")]);
+        let ended = container.start().end().await.unwrap();
+        assert_eq!(ended.code, Some(71), "{}", ended.stderr);
+        assert!(ended.stderr.contains("not signed by AWS's own authorities"), "{}", ended.stderr);
+        assert_eq!(shop.asked(0), ["nothing of 127.6.0.252"]);
+    });
 }

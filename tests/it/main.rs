@@ -5,6 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
+mod forger;
+#[expect(dead_code, reason = "the emulator's tests need the other clients")]
+#[path = "../../emulator/tests/it/install.rs"]
+mod install;
 mod support;
 mod walls;
 
@@ -12,6 +16,7 @@ mod admin;
 mod compat;
 mod entitlement;
 mod metering;
+mod place;
 mod pod;
 mod standing;
 
@@ -29,6 +34,7 @@ mod hardening;
 mod hostile;
 mod limits;
 mod production;
+mod redirect;
 
 mod cli;
 mod demo;

@@ -36,7 +36,9 @@ pub(crate) fn inside(test: &str, hosts: &str) -> bool {
         return true;
     }
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.53\noptions timeout:2 attempts:2\n").unwrap();
+    // Five dots as in a pod, where shorter names are looked for below the search domains first.
+    std::fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.53\noptions timeout:2 attempts:2 ndots:5\n")
+        .unwrap();
     std::fs::write(folder.path().join("hosts"), format!("127.0.0.1 localhost\n{hosts}")).unwrap();
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
@@ -62,8 +64,7 @@ impl World {
             let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await.unwrap();
             tokio::spawn(listen(listener, Arc::clone(&caught)));
         }
-        let names = UdpSocket::bind("127.0.0.53:53").await.unwrap();
-        tokio::spawn(answer_names(names));
+        answer_names(addresses).await;
         Self { caught }
     }
 
@@ -158,18 +159,25 @@ fn addresses(name: &str, turn: u32) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-async fn answer_names(socket: UdpSocket) {
-    let turn = AtomicU32::new(0);
-    let mut packet = [0; 512];
-    while let Ok((length, from)) = socket.recv_from(&mut packet).await {
-        if let Some(reply) = answer(&packet[..length], &turn) {
-            let _ = socket.send_to(&reply, from).await;
+/// What a name stands for when it is asked for the how-manieth time.
+type Lookup = fn(&str, u32) -> Vec<IpAddr>;
+
+/// Answers for names from now on.
+pub(crate) async fn answer_names(lookup: Lookup) {
+    let socket = UdpSocket::bind("127.0.0.53:53").await.unwrap();
+    tokio::spawn(async move {
+        let turn = AtomicU32::new(0);
+        let mut packet = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut packet).await {
+            if let Some(reply) = answer(&packet[..length], lookup, &turn) {
+                let _ = socket.send_to(&reply, from).await;
+            }
         }
-    }
+    });
 }
 
 /// The reply to one question (RFC 1035, section 4), with a time to live of zero.
-fn answer(question: &[u8], turn: &AtomicU32) -> Option<Vec<u8>> {
+fn answer(question: &[u8], lookup: Lookup, turn: &AtomicU32) -> Option<Vec<u8>> {
     let mut name = Vec::new();
     let mut at = 12;
     loop {
@@ -184,7 +192,7 @@ fn answer(question: &[u8], turn: &AtomicU32) -> Option<Vec<u8>> {
     let kind = u16::from_be_bytes([*question.get(at)?, *question.get(at + 1)?]);
     let end = at + 4;
     let turn = if kind == 1 { turn.fetch_add(1, Ordering::SeqCst) } else { 0 };
-    let data: Vec<Vec<u8>> = addresses(&name.join("."), turn)
+    let data: Vec<Vec<u8>> = lookup(&name.join("."), turn)
         .into_iter()
         .filter_map(|ip| match (ip, kind) {
             (IpAddr::V4(ip), 1) => Some(ip.octets().to_vec()),

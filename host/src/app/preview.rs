@@ -37,7 +37,8 @@ pub(super) async fn send(start: &Start) -> Result<Done, Exit> {
             format!("run it once in {REGION}, in the account that owns the listing"),
         ));
     }
-    let aws = Aws::new(&place, &start.surroundings.origins, clock).map_err(internal_error)?;
+    let aws =
+        Aws::new(&place, &start.surroundings.origins, clock, start.config.proxy.as_ref()).map_err(internal_error)?;
     let mut text = format!("preview of {} in {}\n", start.manifest().product.name, place.identity);
     match &start.listing.entitlement {
         Entitlement::Register { .. } => {

@@ -30,12 +30,14 @@ pub(super) fn take() -> BTreeMap<String, String> {
     taken
 }
 
-/// Variables that lead the AWS SDK, TLS or HTTP clients elsewhere, by name or by the beginning of the name.
+/// Variables that lead AWS SDKs, TLS, resolvers, the dynamic linker or HTTP clients elsewhere, by name or by the beginning of the name.
 const REDIRECTING: &[&str] = &[
     "AWS_CA_BUNDLE",
     "AWS_CONFIG_FILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN*",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_DATA_PATH",
+    "AWS_DEFAULTS_MODE",
     "AWS_EC2_METADATA_*",
     "AWS_ENDPOINT_URL*",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
@@ -56,6 +58,11 @@ const REDIRECTING: &[&str] = &[
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "NO_PROXY",
+    "HOSTALIASES",
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
     "LD_AUDIT",
     "LD_LIBRARY_PATH",
     "LD_PRELOAD",

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::marketplace::aws::Proxy;
 use crate::product::spelling;
 
 /// The variables, which of ours were asked for, and the mistakes so far.
@@ -56,6 +57,11 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
 /// None for an empty text, which stands for a variable that is not set.
 pub(super) fn maybe_absolute_path(text: &str) -> Result<Option<PathBuf>, String> {
     if text.is_empty() { Ok(None) } else { absolute_path(text).map(Some) }
+}
+
+/// None for an empty text.
+pub(super) fn maybe_proxy(text: &str) -> Result<Option<Proxy>, String> {
+    if text.is_empty() { Ok(None) } else { Proxy::parse(text).map(Some).map_err(|not| not.to_string()) }
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {

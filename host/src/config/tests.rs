@@ -16,6 +16,7 @@ fn nothing_set_is_a_whole_configuration() {
         mounts: None,
         listen: 0.0.0.0:8080,
         admin: 127.0.0.1:9080,
+        proxy: None,
         start_budget: 600s,
         grace: 25s,
         log: "info",
@@ -44,6 +45,7 @@ fn names_every_mistake_at_once() {
             ("TOLLGATE_ADMIN", "localhost:1"),
             ("TOLLGATE_LEDGER", "ledger"),
             ("TOLLGATE_GRACE", "soon"),
+            ("TOLLGATE_HTTPS_PROXY", "https://proxy:3128"),
             ("TOLLGATE_START_BUDGET", "99h"),
             ("TOLLGATE_START_BUGDET", "10s"),
             ("TOLLGATE_ENDPOINT", "http://127.0.0.1"),
@@ -58,6 +60,7 @@ fn names_every_mistake_at_once() {
              TOLLGATE_LEDGER: "ledger" is not an absolute path
              TOLLGATE_LISTEN: "8080" is not an address and port such as "0.0.0.0:8080"
              TOLLGATE_ADMIN: "localhost:1" is not an address and port such as "0.0.0.0:8080"
+             TOLLGATE_HTTPS_PROXY: "https://proxy:3128" is not a proxy such as "http://proxy.internal:3128": http, a host, a port, and nothing else
              TOLLGATE_START_BUDGET: "99h" is not a duration such as "90s" or "10m"
              TOLLGATE_GRACE: "soon" is not a duration such as "90s" or "10m"
              TOLLGATE_ENDPOINT: is not a variable of the host

@@ -16,7 +16,7 @@ pub enum Call {
 }
 
 impl Call {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::RegisterUsage => "RegisterUsage",
             Self::MeterUsage => "MeterUsage",
@@ -52,6 +52,12 @@ pub enum Denied {
     Region {
         /// AWS's error code.
         code: String,
+    },
+    /// AWS meters no containers in this part of the world; it was not asked.
+    #[error("AWS Marketplace does not meter containers in {region}")]
+    NotOffered {
+        /// The region of the task or pod.
+        region: String,
     },
     /// AWS does not know what the manifest names, or said something we do not know.
     #[error("AWS refused the listing: {} said {code}", call.name())]
@@ -115,24 +121,43 @@ impl Denied {
                  sets it, run in another region"
                     .to_owned(),
             ),
+            Self::NotOffered { .. } => (
+                Why::Platform,
+                "metered container products are not offered in AWS GovCloud (US) and in China".to_owned(),
+                "run the image in a commercial region".to_owned(),
+            ),
             Self::Listing { code, call } => (Why::Listing, listing_cause(code), listing_next(code, *call)),
             Self::Refused { code, call } => {
                 let (cause, next) = refused(code, *call);
                 (Why::Listing, cause, next)
             }
             Self::NotGenuine(why) => (Why::Listing, not_genuine_cause(why).to_owned(), not_genuine_next(why).to_owned()),
-            Self::NoAnswer { .. } => (
-                Why::NoAnswer,
-                "AWS is throttling this account, has an outage, or cannot be reached from here: TLS is verified with \
-                 AWS's own roots only, and proxies are not used"
-                    .to_owned(),
-                "check that the task or pod can reach https://metering.marketplace.<region>.amazonaws.com (and sts on \
-                 EKS) directly or through a VPC endpoint; for large fleets raise TOLLGATE_START_BUDGET"
-                    .to_owned(),
-            ),
+            Self::NoAnswer { code, .. } => {
+                let (cause, next) = no_answer(code);
+                (Why::NoAnswer, cause.to_owned(), next.to_owned())
+            }
         };
         Exit::new(why, self.to_string(), cause, next)
     }
+}
+
+fn no_answer(code: &str) -> (&'static str, &'static str) {
+    // The words of rustls, which judges the other side.
+    if code.contains("invalid peer certificate") {
+        return (
+            "whoever answers in AWS's place has a certificate that is not signed by AWS's own authorities: a proxy that \
+             opens TLS, or a name that leads elsewhere. No other authority is trusted, also none of this image",
+            "exempt metering.marketplace.<region>.amazonaws.com (and sts on EKS) from TLS inspection, and check what the \
+             hosts file and DNS say about it",
+        );
+    }
+    (
+        "AWS is throttling this account, has an outage, or cannot be reached from here: TLS is verified with AWS's own \
+         roots only, and no proxy is used but that of TOLLGATE_HTTPS_PROXY",
+        "check that the task or pod can reach https://metering.marketplace.<region>.amazonaws.com (and sts on EKS) \
+         directly, through a VPC endpoint, or through a proxy named in TOLLGATE_HTTPS_PROXY; for large fleets raise \
+         TOLLGATE_START_BUDGET",
+    )
 }
 
 fn listing_cause(code: &str) -> String {

@@ -22,8 +22,10 @@ use aws_sdk_marketplacemetering::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_marketplacemetering::types::{Tag, UsageAllocation};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use tollgate_metering::Reply;
 
 use self::credentials::RoleCredentials;
@@ -36,9 +38,11 @@ mod credentials;
 mod failure;
 pub(crate) mod instance;
 mod origins;
+mod proxy;
 mod table;
 
 pub use origins::Origins;
+pub use proxy::{NotAProxy, Proxy};
 
 /// A TCP and TLS connection is up by then, or there is none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -64,12 +68,22 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// A client for the place this process runs at. Makes no request yet.
+    /// A client for the place this process runs at, through `proxy` if there is one. Makes no request yet.
     ///
     /// # Errors
     /// Only if the embedded TLS roots cannot be used.
-    pub fn new(place: &Place, origins: &Origins, clock: &Clock) -> anyhow::Result<Self> {
-        let wires = Wires::new(clock)?;
+    pub fn new(place: &Place, origins: &Origins, clock: &Clock, proxy: Option<&Proxy>) -> anyhow::Result<Self> {
+        Self::trusting(&ROOTS, place, origins, clock, proxy)
+    }
+
+    fn trusting(
+        roots: &[&str],
+        place: &Place,
+        origins: &Origins,
+        clock: &Clock,
+        proxy: Option<&Proxy>,
+    ) -> anyhow::Result<Self> {
+        let wires = Wires::new(roots, clock, proxy)?;
         let credentials = Arc::new(RoleCredentials::new(place, origins, &wires));
         let config = aws_sdk_marketplacemetering::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -181,15 +195,21 @@ struct Wires {
 }
 
 impl Wires {
-    fn new(clock: &Clock) -> anyhow::Result<Self> {
-        let roots = ROOTS.iter().fold(TrustStore::empty(), |store, pem| store.with_pem_certificate(*pem));
+    fn new(roots: &[&str], clock: &Clock, proxy: Option<&Proxy>) -> anyhow::Result<Self> {
+        let roots = roots.iter().fold(TrustStore::empty(), |store, pem| store.with_pem_certificate(*pem));
         let tls = TlsContext::builder().with_trust_store(roots).build().context("the embedded TLS roots")?;
+        // Without an answer here the SDK asks nobody either: a builder reads no environment.
+        let proxy = proxy.map_or_else(|| Ok(ProxyConfig::disabled()), Proxy::config)?;
         Ok(Self {
-            // No proxy: this builder reads none from the environment.
-            http: aws_smithy_http_client::Builder::new()
-                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                .tls_context(tls)
-                .build_https(),
+            http: Builder::new().build_with_connector_fn(move |settings, components| {
+                let mut connector = Connector::builder()
+                    .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                    .tls_context(tls.clone())
+                    .proxy_config(proxy.clone());
+                connector.set_connector_settings(settings.cloned());
+                connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+                connector.build()
+            }),
             timeouts: TimeoutConfig::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
                 .read_timeout(READ_TIMEOUT)

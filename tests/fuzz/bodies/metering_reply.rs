@@ -93,7 +93,7 @@ fn client(address: SocketAddr) -> Aws {
         older: false,
         role: Role::Task { credentials_path: "/v2/credentials/1".into() },
     };
-    Aws::new(&place, &Origins::lab(format!("http://{address}"), address), &Clock::system()).unwrap()
+    Aws::new(&place, &Origins::lab(format!("http://{address}"), address), &Clock::system(), None).unwrap()
 }
 
 async fn serve(listener: TcpListener, says: Arc<Mutex<Vec<u8>>>) {

@@ -19,7 +19,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::{Origins, Wires};
+use super::{Origins, Wires, failure};
 use crate::clock::Clock;
 use crate::place::{Fetch, Place, Role};
 
@@ -151,7 +151,7 @@ async fn from_sts(
     let reply = call.web_identity_token(token.trim()).send().await.map_err(|error| {
         let outage = error.raw_response().is_none_or(|raw| raw.status().as_u16() >= 500);
         let refused = error.code().filter(|code| !outage && *code != "IDPCommunicationError").map(str::to_owned);
-        NoCredentials { refused, text: aws_sdk_sts::error::DisplayErrorContext(&error).to_string() }
+        NoCredentials { refused, text: format!("STS: {}", failure::innermost(&error)) }
     })?;
     let Some(new) = reply.credentials else {
         return Err(NoCredentials { refused: None, text: "STS replied without credentials".into() });

@@ -9,6 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::place::Role;
 
+mod proxy;
+
 const CREDENTIALS: &str =
     r#"{"AccessKeyId":"ASIATEST","SecretAccessKey":"s","Token":"session","Expiration":"2999-01-01T00:00:00Z"}"#;
 
@@ -65,14 +67,17 @@ async fn serve(mut stream: TcpStream, credentials: &'static str, act: Act, posts
     }
 }
 
-fn aws(metering: &str, container: SocketAddr) -> Aws {
-    let place = Place {
+fn place() -> Place {
+    Place {
         region: crate::place::Region::parse("us-east-1").unwrap(),
         identity: "arn:aws:ecs:us-east-1:1:task/t".into(),
         older: false,
         role: Role::Task { credentials_path: "/v2/credentials/1".into() },
-    };
-    Aws::new(&place, &Origins::lab(metering, container), &Clock::system()).unwrap()
+    }
+}
+
+fn aws(metering: &str, container: SocketAddr) -> Aws {
+    Aws::new(&place(), &Origins::lab(metering, container), &Clock::system(), None).unwrap()
 }
 
 fn record(dry_run: bool) -> MeterUsage {
