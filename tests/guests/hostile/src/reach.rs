@@ -41,12 +41,7 @@ pub fn follow(request: &Request) -> String {
     }
 }
 
-fn ask(
-    url: &str,
-    method: Option<&str>,
-    send: u32,
-    connect_ms: Option<u32>,
-) -> Result<IncomingResponse, ErrorCode> {
+fn ask(url: &str, method: Option<&str>, send: u32, connect_ms: Option<u32>) -> Result<IncomingResponse, ErrorCode> {
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let outgoing = OutgoingRequest::new(Fields::new());
