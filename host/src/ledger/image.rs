@@ -133,10 +133,17 @@ impl Image {
         }
     }
 
-    /// The entries, each of which follows from the one before, and where they end; units are not counted.
-    pub(super) fn check_chain(&self) -> Result<(Vec<Record>, Head), String> {
+    fn check_chain(&self) -> Result<(Vec<Record>, Head), String> {
+        let end = self.check_links()?;
+        let record = |entry: &Entry| {
+            Record::from_text(&entry.text).map_err(|error| format!("table transitions, seq {}: {error}", entry.seq))
+        };
+        Ok((self.transitions.iter().map(record).collect::<Result<_, _>>()?, end))
+    }
+
+    /// Whether each entry follows from the one before. Where they end; units are not counted.
+    pub(super) fn check_links(&self) -> Result<Head, String> {
         let mut head = Head { seq: self.first.saturating_sub(1), link: Link(self.before), recorded: 0 };
-        let mut records = Vec::new();
         for entry in &self.transitions {
             let seq = head.seq + 1;
             if u64::try_from(entry.seq) != Ok(seq) {
@@ -147,10 +154,8 @@ impl Image {
                 let before = if seq == self.first { " or the row of table chain" } else { "" };
                 return Err(format!("table transitions, seq {seq}: its hash does not fit; it{before} was changed"));
             }
-            let record = Record::from_text(&entry.text);
-            records.push(record.map_err(|error| format!("table transitions, seq {seq}: {error}"))?);
         }
-        Ok((records, head))
+        Ok(head)
     }
 
     /// Whether the second place can be read. A start does without it, because a power cut may tear it; whoever looks for
