@@ -80,6 +80,8 @@ async fn run(title: &str, seconds: u64, state: Option<std::path::PathBuf>) {
         at(990),
         at(1_000)
     );
+    // The first one was idle for too long.
+    let mut connection = Connection::open(addr).await;
     let page = connection.send("GET", "/_tollgate/calls?after=0", "", "").await.1;
     println!("  the log dropped {} of {} calls", page["dropped"], page["newest"]);
     let truth = connection.send("GET", "/_tollgate/bill", "", "").await.1;
