@@ -37,8 +37,9 @@ fn forgotten(loaded: &Loaded) -> Result<(), String> {
             _ => None,
         })
         .collect();
-    let wrong = loaded.used.iter().find(|used| used.slot.hour < checkpoint.newest && !kept.contains(&used.slot));
-    match wrong {
+    // The rows of a slot stand together, thousands of them.
+    let mut slots = loaded.used.chunk_by(|used, next| used.slot == next.slot).filter_map(|rows| rows.first());
+    match slots.find(|used| used.slot.hour < checkpoint.newest && !kept.contains(&used.slot)) {
         Some(used) => Err(format!(
             "table usage, row of {} and component {}: the checkpoint has summed up and forgotten that hour",
             name(&used.slot),
