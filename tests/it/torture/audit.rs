@@ -229,6 +229,7 @@ impl Audit {
             "expired" if slot.units > 0 && self.could_have_been_sent(place, slot) => {
                 Some("there was a quiet moment in its six hours")
             }
+            "rejected" if calls.too_early.contains(&slot.token) => Some("the host's clock was ahead of AWS's"),
             "rejected" if slot.code != TOO_LATE || !calls.too_late.contains(&slot.token) => {
                 Some("it did not arrive too late")
             }

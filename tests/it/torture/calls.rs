@@ -38,6 +38,8 @@ pub(super) struct Calls {
     pub(super) taken: BTreeSet<String>,
     /// Client tokens of records that came after the six hours of AWS.
     pub(super) too_late: BTreeSet<String>,
+    /// Client tokens of records that came before the time they are of.
+    pub(super) too_early: BTreeSet<String>,
     /// How often each client token arrived.
     pub(super) arrived: BTreeMap<String, u64>,
     /// How many records with usage have arrived.
@@ -56,6 +58,7 @@ impl Calls {
             spoilt: BTreeSet::new(),
             taken: BTreeSet::new(),
             too_late: BTreeSet::new(),
+            too_early: BTreeSet::new(),
             arrived: BTreeMap::new(),
             records: 0,
             entitled: BTreeSet::new(),
@@ -107,7 +110,11 @@ impl Calls {
         if call.verdict == "accepted" {
             self.taken.insert(token.to_owned());
         }
-        let age_s = (call.at_ms / 1_000).saturating_sub(call.request["Timestamp"].as_u64().unwrap());
+        let (at_s, of_s) = (call.at_ms / 1_000, call.request["Timestamp"].as_u64().unwrap());
+        if at_s < of_s {
+            self.too_early.insert(token.to_owned());
+        }
+        let age_s = at_s.saturating_sub(of_s);
         // In whole seconds: six hours and a fraction, which AWS refuses, are six hours here.
         if age_s >= 6 * 3_600 {
             self.too_late.insert(token.to_owned());
