@@ -105,8 +105,8 @@ mod tests {
     /// A root with `data`, `ledger`, a file, and links: one inside, one out, one to the ledger.
     fn check(source: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        for name in ["root/data/deep", "root/ledger", "outside"] {
+        let root = folder.path().join("mounts");
+        for name in ["mounts/data/deep", "mounts/ledger", "outside"] {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         std::fs::write(root.join("file"), "").unwrap();
@@ -127,15 +127,15 @@ mod tests {
         let sources = ["data", "data/deep", "inner", "file", "gone", "outer", "ledger", "books", "."];
         let lines: Vec<String> = sources.iter().map(|source| format!("{source} -> {}", check(source))).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
-        data -> /root/data
-        data/deep -> /root/data/deep
-        inner -> /root/data
-        file -> mount /root/file: not a directory
-        gone -> mount /root/gone: No such file or directory (os error 2)
-        outer -> mount /root/outer: leads to /outside, out of TOLLGATE_MOUNTS
-        ledger -> mount /root/ledger: would show /root/ledger to the guest
-        books -> mount /root/books: would show /root/ledger to the guest
-        . -> mount /root/.: would show /root/ledger to the guest
+        data -> /mounts/data
+        data/deep -> /mounts/data/deep
+        inner -> /mounts/data
+        file -> mount /mounts/file: not a directory
+        gone -> mount /mounts/gone: No such file or directory (os error 2)
+        outer -> mount /mounts/outer: leads to /outside, out of TOLLGATE_MOUNTS
+        ledger -> mount /mounts/ledger: would show /mounts/ledger to the guest
+        books -> mount /mounts/books: would show /mounts/ledger to the guest
+        . -> mount /mounts/.: would show /mounts/ledger to the guest
         ");
     }
 
