@@ -72,7 +72,7 @@ fn surroundings(arguments: &LabHost, config: &Config, manifest: &Manifest) -> Re
         .map_err(|error| Trouble::new(format!("cannot start: {error}"), "", ""))?;
     let (time, keys) = runtime
         .block_on(async { Ok::<_, Trouble>((control.clock().await?, keys(&control, config, manifest).await)) })?;
-    steer.run(time.offset_ms, time.speed);
+    steer.run(time.offset_ms, time.speed, time.version);
     std::thread::Builder::new()
         .name("emulator-clock".into())
         .spawn(move || runtime.block_on(follow(&control, &steer, time)))
@@ -89,7 +89,7 @@ fn surroundings(arguments: &LabHost, config: &Config, manifest: &Manifest) -> Re
 async fn follow(control: &Control, steer: &Steer, mut time: EmulatedTime) {
     while let Ok(next) = control.clock_after(time.version).await {
         time = next;
-        steer.run(time.offset_ms, time.speed);
+        steer.run(time.offset_ms, time.speed, time.version);
         tracing::debug!(offset_ms = time.offset_ms, "the emulator's clock was moved");
     }
 }

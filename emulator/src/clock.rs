@@ -31,6 +31,22 @@ pub(crate) struct Setting {
     span_ms: (u64, u64),
 }
 
+/// What a response says of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// The `Date` header, Unix milliseconds.
+    pub(crate) date_ms: u64,
+    /// How many changes the clock had seen.
+    pub(crate) version: u64,
+}
+
+impl Stamp {
+    /// The same with a `Date` that is off by `skew_s` seconds.
+    pub(crate) fn skewed(self, skew_s: i64) -> Self {
+        Self { date_ms: self.date_ms.saturating_add_signed(skew_s.saturating_mul(1_000)), ..self }
+    }
+}
+
 impl Setting {
     /// What it shows at a real time.
     fn at(&self, real_ms: u64) -> u64 {
@@ -97,12 +113,19 @@ impl Clock {
         signed(self.setting.borrow().at(real_ms)).saturating_sub(signed(real_ms))
     }
 
-    /// What the `Date` header and the ends of credentials go by, Unix milliseconds.
+    /// What the ends of credentials go by, Unix milliseconds.
     pub(crate) fn wire_ms(&self) -> u64 {
-        match self.setting.borrow().wire {
-            WireClock::Emulator => self.now_ms(),
-            WireClock::Real => real_ms(),
-        }
+        self.stamp().date_ms
+    }
+
+    /// What a response says of the time now.
+    pub(crate) fn stamp(&self) -> Stamp {
+        let (setting, real_ms) = (*self.setting.borrow(), real_ms());
+        let date_ms = match setting.wire {
+            WireClock::Emulator => setting.at(real_ms),
+            WireClock::Real => real_ms,
+        };
+        Stamp { date_ms, version: setting.version }
     }
 
     /// The spans of time in which a client may sign, Unix milliseconds. Under the emulator's clock that is also every

@@ -23,6 +23,7 @@ use http_body_util::BodyExt as _;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::{Semaphore, watch};
 
+use crate::clock::Stamp;
 use crate::{
     account::{NewTask, Platform, Task},
     clock::Clock,
@@ -231,12 +232,12 @@ async fn aws(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     if answer.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
     }
-    let date_ms = shared.clock.wire_ms().saturating_add_signed(answer.date_skew_s.saturating_mul(1_000));
+    let stamp = shared.clock.stamp().skewed(answer.date_skew_s);
     match answer.delivery {
         Delivery::Dropped => HangUp::Close.response(),
         Delivery::Reset => HangUp::Reset.response(),
-        Delivery::Truncated => truncated(http_response(&answer.reply, date_ms), &answer.reply),
-        Delivery::Whole => http_response(&answer.reply, date_ms),
+        Delivery::Truncated => truncated(http_response(&answer.reply, stamp), &answer.reply),
+        Delivery::Whole => http_response(&answer.reply, stamp),
     }
 }
 
@@ -256,7 +257,7 @@ fn decide(shared: &Shared, parts: &Parts, body: &Bytes) -> Answer {
 /// What is neither the service nor anything beside it.
 async fn unknown(State(shared): State<Arc<Shared>>) -> Response {
     let reply = Reply::common("UnknownOperationException", "The requested operation is not known.");
-    http_response(&Reply { status: 404, ..reply }, shared.clock.wire_ms())
+    http_response(&Reply { status: 404, ..reply }, shared.clock.stamp())
 }
 
 /// Why a body is no use.
@@ -275,7 +276,7 @@ impl BodyError {
             Self::TooLarge => (413, "RequestEntityTooLargeException", "A request must be less than 1 MB."),
         };
         let reply = Reply { status, ..Reply::common(code, message) };
-        let mut response = http_response(&reply, shared.clock.wire_ms());
+        let mut response = http_response(&reply, shared.clock.stamp());
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
@@ -299,7 +300,7 @@ async fn read(mut body: Body) -> Result<Bytes, BodyError> {
 }
 
 /// The HTTP form of a reply.
-fn http_response(reply: &Reply, date_ms: u64) -> Response {
+fn http_response(reply: &Reply, stamp: Stamp) -> Response {
     let (kind, body) = content(reply);
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -311,9 +312,12 @@ fn http_response(reply: &Reply, date_ms: u64) -> Response {
     if let Ok(id) = HeaderValue::try_from(uuid(&entropy::<16>(), 0)) {
         headers.insert("x-amzn-requestid", id);
     }
-    if let Some(date) = http_date(date_ms) {
+    if let Some(date) = http_date(stamp.date_ms) {
         headers.insert(header::DATE, date);
     }
+    // AWS sends no such header. A host in development moves its clocks as this one is moved; by it the host sees that a
+    // response comes from a clock that it does not follow yet.
+    headers.insert(CLOCK_VERSION, HeaderValue::from(stamp.version));
     response
 }
 
@@ -339,6 +343,7 @@ fn http_date(unix_ms: u64) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
+const CLOCK_VERSION: &str = "x-tollgate-clock";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// AWS takes at most 1 MB.
 const BODY_MAX: usize = 1 << 20;

@@ -32,6 +32,8 @@ struct Course {
     since_ms: u64,
     /// Its seconds to one of the machine; 0: it stands still.
     speed: u32,
+    /// Counts the moves of the clock that it follows.
+    version: u64,
 }
 
 impl Course {
@@ -50,7 +52,7 @@ impl Clock {
 
     /// The machine's clock plus an offset, at first zero, that [`Steer`] sets.
     pub fn steered() -> (Self, Steer) {
-        let (sender, receiver) = watch::channel(Course { offset_ms: 0, since_ms: 0, speed: 1 });
+        let (sender, receiver) = watch::channel(Course { offset_ms: 0, since_ms: 0, speed: 1, version: 0 });
         (Self { course: Some(receiver) }, Steer { course: sender })
     }
 
@@ -93,6 +95,12 @@ impl Clock {
         }
     }
 
+    /// Whether this clock has made the move `version` of the one it follows. Until then nothing that was said by that
+    /// one can be compared with this one. The machine's own clock follows nobody.
+    pub(crate) fn has_made(&self, version: u64) -> bool {
+        self.course.as_ref().is_none_or(|course| course.borrow().version >= version)
+    }
+
     fn speed(&self) -> u32 {
         self.course.as_ref().map_or(1, |course| course.borrow().speed)
     }
@@ -116,13 +124,13 @@ impl Steer {
     /// Sets the distance from the machine's clock in milliseconds and wakes every sleeper. The clock runs as the
     /// machine's does.
     pub fn set_offset_ms(&self, offset_ms: i64) {
-        self.run(offset_ms, 1);
+        self.run(offset_ms, 1, 0);
     }
 
     /// Sets the distance from the machine's clock as it is now, in milliseconds, and how many of its seconds one of the
-    /// machine is from now on; 0 stops it. Wakes every sleeper.
-    pub fn run(&self, offset_ms: i64, speed: u32) {
-        self.course.send_replace(Course { offset_ms, since_ms: machine_boot_ms(), speed });
+    /// machine is from now on; 0 stops it. `version` counts the moves of the clock that is followed. Wakes every sleeper.
+    pub fn run(&self, offset_ms: i64, speed: u32, version: u64) {
+        self.course.send_replace(Course { offset_ms, since_ms: machine_boot_ms(), speed, version });
     }
 }
 
@@ -155,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn a_fast_clock_brings_a_sleeper_there_sooner() {
         let (clock, steer) = Clock::steered();
-        steer.run(0, 36_000);
+        steer.run(0, 36_000, 1);
         let (before, real) = ((clock.now_ms(), clock.boot_ms()), machine_boot_ms());
         clock.sleep_until(before.0 + 3_600_000).await;
         assert!(clock.boot_ms() - before.1 >= 3_590_000, "the boot clock is as fast");
@@ -165,7 +173,7 @@ mod tests {
     #[test]
     fn a_stopped_clock_stands_still() {
         let (clock, steer) = Clock::steered();
-        steer.run(3_600_000, 0);
+        steer.run(3_600_000, 0, 1);
         let (wall, boot, real) = (clock.now_ms(), clock.boot_ms(), machine_boot_ms());
         while machine_boot_ms() < real + 20 {}
         // The machine's two clocks tick at different moments.

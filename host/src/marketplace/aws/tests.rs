@@ -59,7 +59,7 @@ async fn serve(mut stream: TcpStream, credentials: &'static str, act: Act, posts
     }
     if !status.is_empty() {
         let reply = format!(
-            "HTTP/1.1 {status}\r\ndate: Fri, 20 Nov 2026 14:00:00 GMT\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            "HTTP/1.1 {status}\r\ndate: Fri, 20 Nov 2026 14:00:00 GMT\r\nx-tollgate-clock: 2\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
         // A client that has gone away has its answer already.
@@ -111,6 +111,20 @@ async fn a_record_id_is_an_acceptance_and_the_request_is_what_was_asked_for() {
     assert!(lower.contains("x-amz-security-token: session"), "{post}");
     let body = post.split_once("\r\n\r\n").unwrap().1;
     insta::assert_snapshot!(body, @r#"{"ProductCode":"abc","Timestamp":1795183200,"UsageDimension":"images","UsageQuantity":7,"UsageAllocations":[{"AllocatedUsageQuantity":7,"Tags":[{"Key":"team","Value":"a"}]}],"ClientToken":"token-1"}"#);
+}
+
+#[tokio::test]
+async fn the_time_of_a_clock_that_was_moved_counts_once_the_move_was_followed() {
+    let (clock, steer) = Clock::steered();
+    let mut dates = Vec::new();
+    for version in 1..=3 {
+        steer.run(0, 1, version);
+        let (address, _) = server(CREDENTIALS, Act::Answer("200 OK", r#"{"MeteringRecordId":"r-1"}"#)).await;
+        let origins = Origins::lab(format!("http://{address}"), address);
+        let aws = Aws::new(&place(), &origins, &clock, None).unwrap();
+        dates.push(aws.meter_usage(record(false)).await.date);
+    }
+    assert_eq!(dates, [None, Some(1_795_183_200), Some(1_795_183_200)]);
 }
 
 #[tokio::test]
