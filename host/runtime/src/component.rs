@@ -9,6 +9,8 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::backoff::Backoff;
+#[cfg(any(test, feature = "compiler"))]
+use crate::builtin;
 use crate::code::Code;
 use crate::egress::{Egress, Origin};
 use crate::engine::Runtime;
@@ -21,7 +23,9 @@ use crate::stats::bump;
 use crate::stdio::{Lines, Log};
 
 /// Packages of which a guest may import any interface, up to the version this host has.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
+    // Only our own part of a component imports it; guests that do are refused before they are compiled.
+    "tollgate:host/",
     "tollgate:metering/",
     "wasi:cli/",
     "wasi:clocks/",
@@ -220,7 +224,9 @@ impl Component {
     pub fn compile(runtime: &Runtime, bytes: &[u8], run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
         crate::compile::check_form(bytes, &spec.id)?;
         let refused = |error| LoadError::Compile { id: spec.id.clone(), detail: format!("{error:#}") };
-        let compiled = Compiled::from_binary(&runtime.engine, bytes).map_err(refused)?;
+        let composed = builtin::compose(bytes, &spec.id)?;
+        let compiler = builtin::compiler(&runtime.engine, &composed).map_err(refused)?;
+        let compiled = compiler.compile_component().map_err(refused)?;
         bump(&runtime.stats.components_compiled);
         Self::link(runtime, compiled, run, spec)
     }

@@ -127,6 +127,8 @@ pub(crate) fn config(pool: Option<PoolingAllocationConfig>) -> Config {
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false);
+    // Or each `add` would be a call, and the parts of a component would not be optimised together.
+    config.compiler_inlining(wasmtime::Inlining::Yes);
     #[cfg(any(test, feature = "compiler"))]
     config.cranelift_opt_level(wasmtime::OptLevel::Speed);
     if let Some(pool) = pool {

@@ -9,10 +9,13 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::egress::{Egress, Hooks};
 use crate::limits::{Budget, FIELDS_BYTES_MAX, HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
-use crate::meter::{Counters, Meter};
+use crate::meter::{Counters, Meter, Window};
 
 /// What host functions see of the instance that called them.
+#[repr(C)]
 pub(crate) struct Guest {
+    /// Machine code finds it here: the first thing in the data of the store. It points into `counters`.
+    window: Window,
     pub(crate) meter: Meter,
     pub(crate) counters: Counters,
     wasi: WasiCtx,
@@ -21,6 +24,8 @@ pub(crate) struct Guest {
     table: ResourceTable,
     budget: Budget,
 }
+
+const _: () = assert!(std::mem::offset_of!(Guest, window) == 0);
 
 impl Guest {
     /// A store whose guest yields to others at each epoch and is held to its limits. It has no deadline of its own:
@@ -39,7 +44,8 @@ impl Guest {
         table.set_max_capacity(HANDLES_MAX);
         let budget = Budget::new(limits);
         let egress = Hooks(egress);
-        let mut store = Store::new(engine, Self { meter, counters, wasi, http, egress, table, budget });
+        let mut store =
+            Store::new(engine, Self { window: counters.window(), meter, counters, wasi, http, egress, table, budget });
         store.limiter(|guest| &mut guest.budget);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);

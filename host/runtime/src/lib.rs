@@ -11,6 +11,8 @@
 //! credentials.
 
 mod backoff;
+#[cfg(any(test, feature = "compiler"))]
+mod builtin;
 mod clock;
 pub mod code;
 pub mod command;

@@ -6,15 +6,19 @@
 //!
 //! Absent on purpose: time, hours, prices, storage, AWS. A unit counted here has no hour yet; the keeper books it.
 
+mod cells;
 mod counters;
+mod gate;
 mod names;
 mod tags;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use cells::Window;
 pub use counters::Counters;
 pub use tags::{TagRefusal, TagSet, TagsId};
 
@@ -204,9 +208,10 @@ pub fn open(dimensions: Vec<Dimension>, granted: Granted) -> (Meter, Desk) {
         (0u32..).zip(&dimensions).filter(|(_, d)| d.source == Source::Host(measure)).map(|(i, _)| i).collect()
     });
     let shared = Arc::new(Shared {
-        gates: dimensions.iter().map(|_| Gate::default()).collect(),
+        gates: dimensions.iter().map(|_| gate::Gate::default()).collect(),
         bound,
         stopped: AtomicBool::new(false),
+        generation: AtomicU64::new(1),
         standing: RwLock::new(Standing { state: State::Good, since: granted.since }),
         tags: tags::Interner::default(),
         unknown: names::Unknown::default(),
@@ -285,15 +290,19 @@ impl Desk {
         &self.shared.dimensions
     }
 
-    /// From now on units are admitted while the total of the process stays at or below `limit`. `u64::MAX`: always.
-    /// A number that is no dimension is ignored.
+    /// From now on units are admitted while the total of the process stays at or below `limit`. `u64::MAX`: always, and
+    /// then units count when their instance commits; so a dimension gets its first limit before guests run. A number that
+    /// is no dimension is ignored.
     pub fn set_limit(&self, dimension: u32, limit: u64) {
-        if let Some(gate) = self.shared.gate(dimension) {
-            gate.limit.store(limit, Relaxed);
+        if let Some(gate) = self.shared.gate(dimension)
+            && gate.limit.swap(limit, Relaxed) != limit
+        {
+            self.shared.decide_anew();
         }
     }
 
-    /// Units admitted since [`open`], recorded or still on their way. Zero for a number that is no dimension.
+    /// Units admitted since [`open`], recorded or still on their way, or taken ahead by a running instance. Zero for a
+    /// number that is no dimension.
     pub fn admitted(&self, dimension: u32) -> u64 {
         self.shared.gate(dimension).map_or(0, |gate| gate.admitted.load(Relaxed))
     }
@@ -305,7 +314,9 @@ impl Desk {
 
     /// True: every `add` answers [`Outcome::Stopped`] and servers refuse new work, until called with false.
     pub fn stop(&self, stopped: bool) {
-        self.shared.stopped.store(stopped, Relaxed);
+        if self.shared.stopped.swap(stopped, Relaxed) != stopped {
+            self.shared.decide_anew();
+        }
     }
 
     /// What [`Desk::stop`] was last told.
@@ -333,19 +344,41 @@ impl Desk {
 struct Shared {
     dimensions: Vec<Dimension>,
     /// One a dimension.
-    gates: Vec<Gate>,
+    gates: Vec<gate::Gate>,
     /// Dimensions bound to each measure, in the order of [`Measure::ALL`].
     bound: [Vec<u32>; 6],
     granted: Granted,
     stopped: AtomicBool,
+    /// Goes up whenever something is decided that compiled guests have to ask about: a limit, a stop, the end of one.
+    generation: AtomicU64,
     standing: RwLock<Standing>,
     tags: tags::Interner,
     unknown: names::Unknown,
 }
 
 impl Shared {
-    fn gate(&self, dimension: u32) -> Option<&Gate> {
+    fn gate(&self, dimension: u32) -> Option<&gate::Gate> {
         self.gates.get(usize::try_from(dimension).ok()?)
+    }
+
+    fn source(&self, dimension: u32) -> Option<Source> {
+        Some(self.dimensions.get(usize::try_from(dimension).ok()?)?.source)
+    }
+
+    fn admit(&self, dimension: u32, units: u32) -> Outcome {
+        if self.stopped.load(Relaxed) {
+            return Outcome::Stopped;
+        }
+        match self.gate(dimension) {
+            Some(gate) if gate.admit(u64::from(units)) => Outcome::Counted,
+            Some(_) => Outcome::OverLimit,
+            None => Outcome::Unknown,
+        }
+    }
+
+    /// What was decided before is seen by whoever sees the new generation.
+    fn decide_anew(&self) {
+        self.generation.fetch_add(1, Release);
     }
 
     fn bound(&self, measure: Measure) -> &[u32] {
@@ -358,42 +391,5 @@ impl Shared {
             Measure::ComputeMs => compute_ms,
             Measure::WallMs => wall_ms,
         }
-    }
-}
-
-/// The limit of a dimension, shared by all instances. Relaxed is enough: a total and its limit order nothing else.
-#[derive(Debug)]
-struct Gate {
-    admitted: AtomicU64,
-    limit: AtomicU64,
-    turned_away: AtomicU64,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self { admitted: AtomicU64::new(0), limit: AtomicU64::new(u64::MAX), turned_away: AtomicU64::new(0) }
-    }
-}
-
-impl Gate {
-    /// All of `units`, or none.
-    fn admit(&self, units: u64) -> bool {
-        let limit = self.limit.load(Relaxed);
-        let fits = |total: u64| total.checked_add(units).filter(|&sum| sum <= limit);
-        let admitted = self.admitted.fetch_update(Relaxed, Relaxed, fits).is_ok();
-        if !admitted {
-            self.turned_away.fetch_add(units, Relaxed);
-        }
-        admitted
-    }
-
-    /// As much of `units` as fits; says how much that was.
-    fn admit_part(&self, units: u64) -> u64 {
-        let limit = self.limit.load(Relaxed);
-        let fitting = |total: u64| limit.saturating_sub(total).min(units);
-        let add = |total: u64| total.checked_add(fitting(total));
-        let part = self.admitted.fetch_update(Relaxed, Relaxed, add).map_or(0, fitting);
-        self.turned_away.fetch_add(units - part, Relaxed);
-        part
     }
 }

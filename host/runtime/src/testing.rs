@@ -8,10 +8,11 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::component::{Component, ComponentSpec, Run};
-use crate::egress::Network;
+use crate::egress::{Egress, Network};
 use crate::engine::{EngineOptions, Runtime};
+use crate::guest::Guest;
 use crate::limits::Limits;
-use crate::meter::{Desk, Dimension, Granted, Measure, Meter, Pricing, Source, open};
+use crate::meter::{Counters, Desk, Dimension, Granted, Measure, Meter, Pricing, Source, open};
 
 /// A component of a world of `wit/` from the text of its core module.
 pub(crate) fn guest(world: &str, text: &str) -> Vec<u8> {
@@ -93,4 +94,12 @@ impl Keeper {
         let parts: Vec<String> = names.iter().zip(&*totals).map(|(name, units)| format!("{name} {units}")).collect();
         parts.join(", ")
     }
+}
+
+/// A store for a guest that sees nothing of the host but its counters.
+pub(crate) fn store(runtime: &Runtime, meter: Meter, counters: Counters) -> wasmtime::Store<Guest> {
+    let wasi = wasmtime_wasi::WasiCtx::builder().build();
+    let Runtime { network, limits, stats, .. } = runtime;
+    let egress = Egress::new("guest".into(), Vec::new(), network, limits, stats.clone());
+    Guest::store(&runtime.engine, limits, meter, counters, wasi, Arc::new(egress))
 }

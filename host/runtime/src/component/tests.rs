@@ -85,5 +85,5 @@ fn more_memory_at_start_than_allowed() {
 fn a_damaged_component() {
     let mut bytes = guest("command", COMMAND);
     bytes.truncate(bytes.len() / 2);
-    insta::assert_snapshot!(check(Run::Command, &bytes), @r#"component "api": failed to parse WebAssembly module: unexpected end-of-file (at offset 0x11f). Likely cause: a damaged file, or a feature of WebAssembly that is switched off here"#);
+    insta::assert_snapshot!(check(Run::Command, &bytes), @r#"component "api": unexpected end-of-file (at offset 0x11f). Likely cause: a damaged file, or a feature of WebAssembly that is switched off here"#);
 }

@@ -1,10 +1,17 @@
 //! `tollgate:metering/counter`: the hot half. No call here locks, allocates or waits, but for tagged units.
+//!
+//! Compiled guests count by themselves (`builtin/counter.wat`) and ask here only what they cannot decide. The interface of
+//! the contract is linked as well, for components that were compiled without the builtin: what is measured against.
 
+use wasmtime::StoreContextMut;
 use wasmtime::component::{HasData, Linker};
 
 use super::wit::counter::{self, Outcome};
 use crate::guest::Guest;
 use crate::meter::{self, Counters, TagsId};
+
+/// What only the builtin imports. Outcomes are numbers here.
+const ASKED: &str = "tollgate:host/counter@0.1.0";
 
 /// Borrowed for one call.
 pub(crate) struct CounterView<'a> {
@@ -37,7 +44,24 @@ impl HasData for Interface {
 }
 
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    counter::add_to_linker::<_, Interface>(linker, |guest| CounterView { counters: &guest.counters })
+    counter::add_to_linker::<_, Interface>(linker, |guest| CounterView { counters: &guest.counters })?;
+    let mut asked = linker.instance(ASKED)?;
+    asked.func_wrap("add", |store: StoreContextMut<'_, Guest>, (dimension, units): (u32, u32)| {
+        Ok((number(store.data().counters.ask(dimension, units)),))
+    })?;
+    asked.func_wrap("add-tagged", |store: StoreContextMut<'_, Guest>, (dimension, tags, units): (u32, u32, u32)| {
+        Ok((number(store.data().counters.add_tagged(dimension, TagsId(tags), units)),))
+    })
+}
+
+/// The place of an outcome in the enum of the contract.
+fn number(outcome: meter::Outcome) -> u32 {
+    match outcome {
+        meter::Outcome::Counted => 0,
+        meter::Outcome::Unknown => 1,
+        meter::Outcome::OverLimit => 2,
+        meter::Outcome::Stopped => 3,
+    }
 }
 
 #[cfg(test)]

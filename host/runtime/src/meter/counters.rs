@@ -1,11 +1,11 @@
 //! The counters of one instance, and how they become durable.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::cells::{Cells, Window};
 use super::tags::{Interned, TagSet};
 use super::{Commit, Delta, Measure, Outcome, Shared, Source, Stopped, TagRefusal, TagsId};
 
@@ -15,16 +15,15 @@ use super::{Commit, Delta, Measure, Outcome, Shared, Source, Stopped, TagRefusal
 /// also after a trap.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    cells: Arc<Cells>,
+    own: Arc<Own>,
 }
 
 #[derive(Debug)]
-struct Cells {
+struct Own {
     shared: Arc<Shared>,
     commits: mpsc::Sender<Commit>,
     component: u32,
-    /// Units not yet sent, one cell a dimension.
-    untagged: Vec<AtomicU64>,
+    untagged: Cells,
     tagged: Mutex<Tagged>,
     /// Held by the one commit that is under way.
     turn: tokio::sync::Mutex<Turn>,
@@ -47,20 +46,24 @@ struct Turn {
 
 impl Counters {
     pub(super) fn new(shared: Arc<Shared>, commits: mpsc::Sender<Commit>, component: u32) -> Self {
-        let untagged = shared.dimensions.iter().map(|_| AtomicU64::new(0)).collect();
+        let untagged = Cells::new(&shared);
         let (tagged, turn) = <(Mutex<Tagged>, tokio::sync::Mutex<Turn>)>::default();
-        Self { cells: Arc::new(Cells { shared, commits, component, untagged, tagged, turn }) }
+        Self { own: Arc::new(Own { shared, commits, component, untagged, tagged, turn }) }
+    }
+
+    /// What machine code counts in, as long as this or a clone lives.
+    pub(crate) fn window(&self) -> Window {
+        self.own.untagged.window(&self.own.shared)
     }
 
     /// Adds units of a dimension that guests count. Takes no lock, allocates nothing, never waits.
     pub fn add(&self, dimension: u32, units: u32) -> Outcome {
-        let cells = &*self.cells;
-        let Some((cell, Source::Guest)) = cells.cell(dimension) else { return Outcome::Unknown };
-        let outcome = cells.admit(dimension, units);
-        if outcome == Outcome::Counted {
-            cell.fetch_add(u64::from(units), Relaxed);
-        }
-        outcome
+        self.own.untagged.add(&self.own.shared, dimension, units)
+    }
+
+    /// The same for machine code that counts in the [`Window`] and could not decide. On the thread of the guest.
+    pub(crate) fn ask(&self, dimension: u32, units: u32) -> Outcome {
+        self.own.untagged.ask(&self.own.shared, dimension, units)
     }
 
     /// Adds units under a tag set that this instance got from [`Counters::tags`]. [`TagsId::UNTAGGED`] is a plain
@@ -69,15 +72,17 @@ impl Counters {
         if tags == TagsId::UNTAGGED {
             return self.add(dimension, units);
         }
-        let cells = &*self.cells;
-        let Some((_, Source::Guest)) = cells.cell(dimension) else { return Outcome::Unknown };
-        let mut tagged = cells.tagged.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = &*self.own;
+        let mut tagged = own.tagged.lock().unwrap_or_else(PoisonError::into_inner);
         let index = usize::try_from(dimension).unwrap_or(usize::MAX);
         let allowed = tagged.sets.get(&tags).and_then(|set| set.allowed.get(index)).copied();
         if allowed != Some(true) {
             return Outcome::Unknown;
         }
-        let outcome = cells.admit(dimension, units);
+        if own.shared.source(dimension) != Some(Source::Guest) {
+            return Outcome::Unknown;
+        }
+        let outcome = own.shared.admit(dimension, units);
         if outcome == Outcome::Counted {
             *tagged.units.entry((dimension, tags)).or_default() += u64::from(units);
         }
@@ -91,26 +96,23 @@ impl Counters {
     /// See [`TagSet::new`]; a new set is also refused when the process already remembers too many. Keys that a dimension
     /// does not declare are refused where the dimension is known, by [`Counters::add_tagged`].
     pub fn tags(&self, pairs: Vec<(String, String)>) -> Result<TagsId, TagRefusal> {
-        let shared = &self.cells.shared;
+        let shared = &self.own.shared;
         let (id, interned) = shared.tags.intern(TagSet::new(pairs)?, &shared.dimensions)?;
-        self.cells.tagged.lock().unwrap_or_else(PoisonError::into_inner).sets.insert(id, interned);
+        self.own.tagged.lock().unwrap_or_else(PoisonError::into_inner).sets.insert(id, interned);
         Ok(id)
     }
 
     /// Counts what the host measured, for every dimension bound to the measure. What does not fit under a limit is
     /// not billed. A stopped meter still counts: this work was already accepted.
     pub fn measure(&self, measure: Measure, units: u64) {
-        for &dimension in self.cells.shared.bound(measure) {
-            let (Some((cell, _)), Some(gate)) = (self.cells.cell(dimension), self.cells.shared.gate(dimension)) else {
-                continue;
-            };
-            cell.fetch_add(gate.admit_part(units), Relaxed);
+        for &dimension in self.own.shared.bound(measure) {
+            self.own.untagged.measured(&self.own.shared, dimension, units);
         }
     }
 
     /// True if a dimension is bound to the measure: else there is no need to take it.
     pub fn measures(&self, measure: Measure) -> bool {
-        !self.cells.shared.bound(measure).is_empty()
+        !self.own.shared.bound(measure).is_empty()
     }
 
     /// Returns when all that was counted before the call is on disk. Nothing new and nothing under way: at once.
@@ -120,16 +122,16 @@ impl Counters {
     ///
     /// [`Stopped`] if usage of this instance could not be recorded, now or in an earlier commit.
     pub async fn commit(&self) -> Result<(), Stopped> {
-        let cells = &*self.cells;
-        let mut turn = cells.turn.lock().await;
+        let own = &*self.own;
+        let mut turn = own.turn.lock().await;
         turn.settle().await?;
-        if !cells.dirty() {
+        if !own.dirty() {
             return Ok(());
         }
         // First a place in the queue, then the units: nothing can be interrupted between taking and sending.
-        let place = cells.commits.reserve().await.map_err(|_| Stopped)?;
+        let place = own.commits.reserve().await.map_err(|_| Stopped)?;
         let (done, answer) = oneshot::channel();
-        place.send(Commit { component: cells.component, deltas: cells.take(), done });
+        place.send(Commit { component: own.component, deltas: own.take(), done });
         turn.sent = Some(answer);
         turn.settle().await
     }
@@ -147,42 +149,25 @@ impl Turn {
     }
 }
 
-impl Cells {
-    fn cell(&self, dimension: u32) -> Option<(&AtomicU64, Source)> {
-        let index = usize::try_from(dimension).ok()?;
-        Some((self.untagged.get(index)?, self.shared.dimensions.get(index)?.source))
-    }
-
-    fn admit(&self, dimension: u32, units: u32) -> Outcome {
-        if self.shared.stopped.load(Relaxed) {
-            return Outcome::Stopped;
-        }
-        match self.shared.gate(dimension) {
-            Some(gate) if gate.admit(u64::from(units)) => Outcome::Counted,
-            Some(_) => Outcome::OverLimit,
-            None => Outcome::Unknown,
-        }
-    }
-
+impl Own {
     fn dirty(&self) -> bool {
-        self.untagged.iter().any(|cell| cell.load(Relaxed) != 0)
-            || !self.tagged.lock().unwrap_or_else(PoisonError::into_inner).units.is_empty()
+        self.untagged.dirty() || !self.tagged.lock().unwrap_or_else(PoisonError::into_inner).units.is_empty()
     }
 
-    /// Empties the cells.
+    /// What was counted since the last call. One caller at a time.
     fn take(&self) -> Vec<Delta> {
         let delta = |(dimension, tags), units| Delta { dimension, tags, units };
-        let untagged =
-            (0u32..).zip(&self.untagged).map(|(d, cell)| delta((d, TagsId::UNTAGGED), cell.swap(0, Relaxed)));
+        let untagged = self.untagged.take(&self.shared).map(|(d, units)| delta((d, TagsId::UNTAGGED), units));
         let tagged = std::mem::take(&mut self.tagged.lock().unwrap_or_else(PoisonError::into_inner).units);
         let tagged = tagged.into_iter().map(|(key, units)| delta(key, units));
         untagged.chain(tagged).filter(|delta| delta.units != 0).collect()
     }
 }
 
-impl Drop for Cells {
+impl Drop for Own {
     fn drop(&mut self) {
         let deltas = self.take();
+        self.untagged.close(&self.shared);
         if deltas.is_empty() {
             return;
         }

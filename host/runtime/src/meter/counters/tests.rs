@@ -5,6 +5,10 @@ use std::task::{Context, Poll, Waker};
 
 use super::super::{Desk, Dimension, Granted, Meter, Pricing, open};
 use super::*;
+use form::{Form, User};
+
+mod form;
+mod machine;
 
 /// `images` (guest, tags team and env), `calls` and `calls-too` (host: requests), `bytes` (guest, no tags).
 fn meter() -> (Meter, Desk) {
@@ -39,36 +43,46 @@ fn received(desk: &mut Desk) -> (String, Vec<oneshot::Sender<Result<(), Stopped>
     (text, answers)
 }
 
+/// Runs a script in every form that an `add` has, with the same answers in each; says what they are.
+fn check(script: &str) -> String {
+    let [first, others @ ..] = Form::ALL.map(|form| (form, run(form, script)));
+    for (form, said) in others {
+        assert_eq!(said, first.1, "{form:?}");
+    }
+    first.1
+}
+
 /// Runs a script of `add DIM UNITS`, `tag KEY=VALUE`, `tagged DIM TAGS UNITS`, `requests N`, `limit DIM N`, `stop`,
 /// `go`, `drop`, one a line; answers each line, then what reached the desk.
-fn check(script: &str) -> String {
+fn run(form: Form, script: &str) -> String {
     let (meter, mut desk) = meter();
-    let mut counters = Some(meter.instance(7));
+    let mut user = Some(User::new(form, &meter));
     let mut out = String::new();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |i: usize| words[i].parse::<u32>().unwrap();
-        let live = || counters.as_ref().unwrap();
-        let answer = match words[0] {
-            "add" => format!("{:?}", live().add(number(1), number(2))),
-            "tagged" => format!("{:?}", live().add_tagged(number(1), TagsId(number(2)), number(3))),
-            "tag" => {
-                let (key, value) = words[1].split_once('=').unwrap();
-                format!("{:?}", live().tags(vec![(key.into(), value.into())]))
-            }
-            "requests" => format!("{:?}", live().measure(Measure::Requests, number(1).into())),
-            "limit" => format!("{:?}", desk.set_limit(number(1), number(2).into())),
-            "stop" => format!("{:?}", desk.stop(true)),
-            "go" => format!("{:?}", desk.stop(false)),
-            "drop" => {
-                counters = None;
+        let answer = match (words[0], &mut user) {
+            ("limit", _) => format!("{:?}", desk.set_limit(number(1), words[2].parse().unwrap())),
+            ("stop", _) => format!("{:?}", desk.stop(true)),
+            ("go", _) => format!("{:?}", desk.stop(false)),
+            ("drop", user) => {
+                *user = None;
                 "()".to_string()
             }
-            other => panic!("no command {other}"),
+            ("add", Some(user)) => format!("{:?}", user.add(number(1), number(2))),
+            ("tagged", Some(user)) => format!("{:?}", user.add_tagged(number(1), number(2), number(3))),
+            ("tag", Some(user)) => {
+                let (key, value) = words[1].split_once('=').unwrap();
+                format!("{:?}", user.counters.tags(vec![(key.into(), value.into())]))
+            }
+            ("requests", Some(user)) => {
+                format!("{:?}", user.counters.measure(Measure::Requests, number(1).into()))
+            }
+            (other, _) => panic!("no command {other}"),
         };
         writeln!(out, "{line}: {answer}").unwrap();
     }
-    drop(counters);
+    drop(user);
     out + &received(&mut desk).0
 }
 

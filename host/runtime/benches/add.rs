@@ -1,0 +1,126 @@
+//! What one `add` of a guest costs: `cargo bench -p tollgate-runtime --features compiler --bench add`.
+//!
+//! The same guest, compiled as `tollgate pack` does it (the counting is inlined), and compiled so that each add calls the
+//! host. In turns; the ratio is taken round by round. Never passes or fails.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tollgate_runtime::code::{Code, map};
+use tollgate_runtime::command;
+use tollgate_runtime::compile::{compile, compile_calling};
+use tollgate_runtime::component::{Component, ComponentSpec, Run};
+use tollgate_runtime::egress::Network;
+use tollgate_runtime::engine::{EngineOptions, Runtime};
+use tollgate_runtime::limits::Limits;
+use tollgate_runtime::meter::{Desk, Dimension, Granted, Meter, Pricing, Source, open};
+use tollgate_runtime::target::Cpu;
+
+const ROUNDS: usize = 9;
+const ADDS: u32 = 20_000_000;
+
+/// Adds one unit to one of eight dimensions, again and again.
+const GUEST: &str = r#"(component
+  (import "tollgate:metering/counter@0.1.0" (instance $counter
+    (type $enum (enum "counted" "unknown" "over-limit" "stopped"))
+    (export "outcome" (type $outcome (eq $enum)))
+    (export "add" (func (param "dimension" u32) (param "units" u32) (result $outcome)))))
+  (core func $add (canon lower (func $counter "add")))
+  (core module $main
+    (import "" "add" (func $add (param i32 i32) (result i32)))
+    (func (export "run") (result i32)
+      (local $left i32) (local $refused i32)
+      (local.set $left (i32.const ADDS))
+      (loop $again
+        (local.set $refused
+          (i32.or (local.get $refused) (call $add (i32.and (local.get $left) (i32.const 7)) (i32.const 1))))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br_if $again (local.get $left)))
+      (i32.ne (local.get $refused) (i32.const 0))))
+  (core instance $made (instantiate $main (with "" (instance (export "add" (func $add))))))
+  (func $run (result (result)) (canon lift (core func $made "run")))
+  (instance $exported (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.10" (instance $exported)))"#;
+
+#[expect(clippy::print_stdout, reason = "a benchmark is its output")]
+fn main() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let guest = wat::parse_str(GUEST.replace("ADDS", &ADDS.to_string())).expect("a component");
+    let cpu = Cpu::ALL.into_iter().rev().find(|cpu| cpu.missing_here().is_empty()).expect("a processor we know");
+    let inlined = load(&compile(cpu, &guest, "add").expect("compiles"));
+    let called = load(&compile_calling(cpu, &guest, "add").expect("compiles"));
+    for (limit, name) in [(None, "no limit"), (Some(u64::MAX / 2), "below a limit")] {
+        let rounds: Vec<[f64; 2]> =
+            (0..ROUNDS).map(|_| [&inlined, &called].map(|component| tokio.block_on(nanos(component, limit)))).collect();
+        let column = |of: &dyn Fn(&[f64; 2]) -> f64| median(rounds.iter().map(of).collect());
+        println!(
+            "{name}, {cpu}: inlined {:.2} ns, by a call of the host {:.2} ns, ratio {:.1} (medians of {ROUNDS})",
+            column(&|round| round[0]),
+            column(&|round| round[1]),
+            column(&|round| round[1] / round[0]),
+        );
+    }
+}
+
+/// An instance runs to its end; nanoseconds an add.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+async fn nanos(component: &Component, limit: Option<u64>) -> f64 {
+    let (meter, mut desk) = meter();
+    if let Some(limit) = limit {
+        (0..8).for_each(|dimension| desk.set_limit(dimension, limit));
+    }
+    let (_stop, stopped) = watch::channel(false);
+    let keeper = async {
+        let mut units = 0;
+        while let Some(commit) = desk.commits.recv().await {
+            units += commit.deltas.iter().map(|delta| delta.units).sum::<u64>();
+            let _ = commit.done.send(Ok(()));
+        }
+        units
+    };
+    let ran = async {
+        let begun = Instant::now();
+        let code = command::run(component, &meter, &["add".into()], stopped).await.expect("it runs");
+        assert_eq!(code, 0, "each add was counted");
+        let nanos = begun.elapsed().as_nanos();
+        drop(meter);
+        nanos
+    };
+    let (nanos, units) = tokio::join!(ran, keeper);
+    assert_eq!(units, u64::from(ADDS));
+    nanos as f64 / f64::from(ADDS)
+}
+
+fn meter() -> (Meter, Desk) {
+    let dimensions =
+        (0..8).map(|n| Dimension { key: format!("d{n}"), source: Source::Guest, tag_keys: Vec::new() }).collect();
+    open(dimensions, Granted { product: "p".into(), listing: "paid".into(), pricing: Pricing::Custom, since: 0 })
+}
+
+#[expect(unsafe_code, reason = "the code was made by this program")]
+fn load(code: &[u8]) -> Component {
+    let mut file: File = tempfile::tempfile().expect("a file");
+    file.write_all(code).expect("room for it");
+    let bytes = map(&file, 0, code.len()).expect("mapped");
+    // SAFETY: made by `compile` a moment ago, and nobody else has the file.
+    let code = unsafe { Code::trusted(bytes) };
+    let network = Network::new(rustls::RootCertStore::empty()).expect("no roots");
+    let runtime = Runtime::new(&EngineOptions { limits: Limits::default(), network }).expect("an engine");
+    let spec = ComponentSpec {
+        id: "add".into(),
+        index: 0,
+        route: "/".into(),
+        env: Vec::new(),
+        uncounted: Vec::new(),
+        egress: Vec::new(),
+        mounts: Vec::new(),
+    };
+    Component::load(&runtime, code, Run::Command, spec).expect("loads")
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
