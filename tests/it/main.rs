@@ -15,6 +15,7 @@ mod walls;
 mod admin;
 mod compat;
 mod entitlement;
+mod measures;
 mod metering;
 mod place;
 mod pod;

@@ -24,6 +24,13 @@ pub fn spin() -> String {
     }
 }
 
+/// `?rounds=N`: computes, and answers with the result.
+pub fn compute(request: &Request) -> String {
+    let turns =
+        (0..request.number("rounds", 1)).fold(1_u64, |sum, round| black_box(sum.rotate_left(5) ^ u64::from(round)));
+    turns.to_string()
+}
+
 /// `?mib=N`: takes and touches that much memory.
 pub fn big_alloc(request: &Request) -> String {
     let mib = request.number("mib", 4096);

@@ -33,6 +33,7 @@ impl Guest for Handler {
             "/attest" => metering::attest(&exchange.request),
             "/stream" => return metering::stream(exchange),
             "/hold" => metering::hold(&exchange.request),
+            "/compute" => abuse::compute(&exchange.request),
             "/trap-after-add" => abuse::trap_after_add(&exchange.request),
             "/loop" => abuse::spin(),
             "/big-alloc" => abuse::big_alloc(&exchange.request),
