@@ -18,6 +18,11 @@ use tollgate_cli::service::Service;
 use tollgate_cli::trouble::{Result, Trouble};
 use tollgate_cli::{keygen, pack};
 
+#[path = "../tests/it/manifest.rs"]
+mod manifest;
+
+use manifest::METER_HTTP;
+
 const STARTS: usize = 15;
 /// The tool that is measured; packed, it is the host around its product.
 const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
@@ -63,7 +68,7 @@ async fn large(folder: &Path) -> Result<Product> {
     let failed = |error: std::io::Error| Trouble::file("write", folder, &error);
     std::fs::create_dir_all(folder).map_err(failed)?;
     for (name, text) in [
-        ("product.toml", MANIFEST),
+        ("product.toml", METER_HTTP.replace("guest.wasm", "large.wasm").as_str()),
         ("app.py", APP),
         ("world.wit", "package bench:large;\nworld large { include wasi:http/proxy@0.2.10; }\n"),
     ] {
@@ -90,10 +95,7 @@ async fn measure(product: &Product, packed: &Path) -> Result<Vec<Starts>> {
     let cpu = "x86-64-v3".to_owned();
     pack::run(Pack { product: folder, key, output: packed.to_owned(), host, cpu, preview: false, lab: true }).await?;
     let service = Service::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    product.announce(&service.control).await?;
-    for listing in &product.manifest.listings {
-        service.control.subscribe(&listing.product_code, true).await?;
-    }
+    product.sell(&service.control).await?;
     let (component, compiled) = (product.sources()[0].clone(), packed.with_extension("cwasm"));
     let wasmtime = Command::new("wasmtime").arg("compile").arg(&component).arg("-o").arg(&compiled).status().await;
     let wasmtime = wasmtime.is_ok_and(|status| status.success());
@@ -183,32 +185,6 @@ fn now() -> Instant {
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
-
-const MANIFEST: &str = r#"
-[product]
-name = "large"
-version = "1.0.0"
-
-[[listing]]
-id = "paid"
-product_code = "code-of-the-benchmark"
-pricing = "custom"
-entitlement_dimension = "start"
-
-[[dimension]]
-key = "start"
-from = "guest"
-
-[[dimension]]
-key = "requests"
-from = "host:requests"
-
-[[component]]
-id = "large"
-source = "large.wasm"
-run = "http"
-route = "/"
-"#;
 
 const APP: &str = r#"
 from wit_world import exports

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 mod disk;
+#[path = "../../tests/it/manifest.rs"]
+mod manifest;
 mod servers;
 mod table;
 

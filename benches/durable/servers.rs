@@ -14,39 +14,10 @@ use tollgate_cli::product::Product;
 use tollgate_cli::service::Service;
 use tollgate_cli::trouble::Result;
 
-/// Sold by the request, which the host counts itself.
-const DURABLE: &str = r#"
-[product]
-name = "durable"
-version = "1.0.0"
+use crate::manifest::METER_HTTP;
 
-[[listing]]
-id = "paid"
-product_code = "durable"
-pricing = "custom"
-entitlement_dimension = "start"
-
-[[dimension]]
-key = "start"
-from = "guest"
-
-[[dimension]]
-key = "images"
-from = "guest"
-
-[[dimension]]
-key = "requests"
-from = "host:requests"
-
-[[component]]
-id = "api"
-source = "guest.wasm"
-run = "http"
-route = "/"
-
-[limits]
-request_timeout_s = 600
-"#;
+/// Of what is sold by the request, which the host counts itself: one call of a guest may take minutes.
+const PATIENT: &str = "\n[limits]\nrequest_timeout_s = 600\n";
 
 /// The same component and the same request, but nothing is counted, so nothing waits for the disk.
 const UNMETERED: &str = r#"
@@ -82,16 +53,13 @@ impl Servers {
         build::components(&super::root().join("tests/guests"), std::slice::from_ref(&guest)).await?;
         let service = Service::start(([127, 0, 0, 1], 0).into()).await?;
         let mut hosts = Vec::new();
-        for (name, manifest) in [("durable", DURABLE), ("unmetered", UNMETERED)] {
+        for (name, manifest) in [("durable", format!("{METER_HTTP}{PATIENT}")), ("unmetered", UNMETERED.to_owned())] {
             let place = folder.path().join(name);
             std::fs::create_dir(&place).expect("a folder for the product");
             std::fs::write(place.join("product.toml"), manifest).expect("room for a manifest");
             std::fs::copy(&guest, place.join("guest.wasm")).expect("room for a component");
             let product = Product::read(&place)?;
-            product.announce(&service.control).await?;
-            for listing in &product.manifest.listings {
-                service.control.subscribe(&listing.product_code, true).await?;
-            }
+            product.sell(&service.control).await?;
             let task = service.control.task("ecs").await?;
             let ledger = place.join("ledger");
             let origin = service.control.origin();

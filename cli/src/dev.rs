@@ -31,10 +31,7 @@ pub async fn run(arguments: Dev) -> Result<()> {
     interrupt::or(product.build()).await?;
     let stop = interrupt::wish()?;
     let service = Service::start(([127, 0, 0, 1], 0).into()).await?;
-    product.announce(&service.control).await?;
-    for listing in &product.manifest.listings {
-        service.control.subscribe(&listing.product_code, true).await?;
-    }
+    product.sell(&service.control).await?;
     let ledger = tempfile::tempdir().map_err(|error| Trouble::file("make", Path::new("a temporary folder"), &error))?;
     let mut session = Session {
         process: command(&arguments, &product, &service.control, ledger.path()).await?.start()?.patient(FOR_EVER),

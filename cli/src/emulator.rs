@@ -25,9 +25,8 @@ pub async fn run(arguments: Emulator) -> Result<()> {
     let configured: Vec<String> = options.products.keys().cloned().collect();
     let mut service = Service::with(arguments.listen, options).await?;
     for product in &products {
-        product.announce(&service.control).await?;
+        product.sell(&service.control).await?;
         for listing in &product.manifest.listings {
-            service.control.subscribe(&listing.product_code, true).await?;
             words::good(&format!("{} is on sale and subscribed: {}", product.name(), listing.product_code));
         }
     }

@@ -76,6 +76,18 @@ impl Product {
         Ok(())
     }
 
+    /// Makes each listing known to the emulator, and subscribes the buyer to all of them.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn sell(&self, control: &Control) -> Result<()> {
+        self.announce(control).await?;
+        for listing in &self.manifest.listings {
+            control.subscribe(&listing.product_code, true).await?;
+        }
+        Ok(())
+    }
+
     /// Copies product.toml (through `edit`), its keys and its components into `folder`, so that what happens to these
     /// files is caused by one host alone.
     ///

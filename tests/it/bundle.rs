@@ -13,7 +13,7 @@ use tollgate_cli::http::Http;
 use tollgate_cli::process::{Ended, Input, Process};
 use tollgate_host::product::bundle::{Bundle, slot::Slot};
 
-use crate::support::{CODE, Lab, METER_HTTP, TOLLGATE, body, operator_sees, root, sample, write_product};
+use crate::support::{CODE, Lab, METER_HTTP, TOLLGATE, body, guest, operator_sees, root, sample, write_product};
 
 /// The production host as it is shipped: alone, without a dynamic linker. Optimised a little less.
 pub(crate) async fn production_host() -> &'static Path {
@@ -40,6 +40,15 @@ pub(crate) async fn key(folder: &Path, name: &str) -> PathBuf {
 pub(crate) async fn pack(product: &Path, key: &Path, host: &Path, output: &Path, more: &[&str]) -> Ended {
     let named = ["pack", text(product), "--key", text(key), "--host", text(host), "-o", text(output)];
     tollgate(&[named.as_slice(), more].concat()).await
+}
+
+/// The guest `meter-http` under this manifest, packed in `folder` on the production host with the key `vendor.pem`.
+pub(crate) async fn ship(folder: &Path, manifest: &str) -> PathBuf {
+    write_product(folder, manifest, &std::fs::read(guest("meter_http.wasm").await).unwrap());
+    let (key, program) = (key(folder, "vendor.pem").await, folder.join("packed"));
+    let ended = pack(&folder.join("product"), &key, production_host().await, &program, &[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    program
 }
 
 /// Packs a product for the lab: on the tool itself, which holds the host library.
@@ -130,13 +139,8 @@ struct Shipped {
 impl Shipped {
     async fn new(name: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let component = std::fs::read(crate::support::guest("meter_http.wasm").await).unwrap();
         let manifest = METER_HTTP.replace("name = \"guest\"", &format!("name = {name:?}"));
-        write_product(folder.path(), &manifest, &component);
-        let key = key(folder.path(), "vendor.pem").await;
-        let program = folder.path().join("packed");
-        let ended = pack(&folder.path().join("product"), &key, production_host().await, &program, &[]).await;
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let program = ship(folder.path(), &manifest).await;
         Self { folder, program }
     }
 

@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tollgate_cli::host::Host;
 use tollgate_cli::http::{Http, Reply};
 use tollgate_cli::process::PATIENCE;
 
-use crate::support::{Lab, METER_HTTP, body};
+use crate::support::{Begun, Lab, METER_HTTP, body};
 
 async fn serve(limits: &str) -> (Lab, Host) {
     let lab = Lab::http(&format!("{METER_HTTP}\n[limits]\n{limits}\n")).await;
@@ -30,17 +28,11 @@ async fn a_body_over_the_limit_is_413() {
 #[tokio::test]
 async fn a_request_more_than_fits_is_503_and_says_when_to_come_back() {
     let (_lab, host) = serve("concurrency = 1").await;
-    let mut held = TcpStream::connect(host.listen).await.unwrap();
-    held.write_all(b"POST /hold HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 4\r\n\r\n")
-        .await
-        .unwrap();
-    host.in_flight(1).await.unwrap();
+    let held = Begun::new(&host, "/hold", 1).await;
     let full = Http::http1().get(&host.url("/healthz")).await.unwrap();
     assert_eq!(full.status, 503);
     assert!(full.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{:?}", full.headers);
-    held.write_all(b"body").await.unwrap();
-    let mut answer = String::new();
-    held.read_to_string(&mut answer).await.unwrap();
+    let answer = held.end().await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("counted 4"), "{answer}");
     // The client has its answer a moment before the place is free.
     assert_eq!(until_served(&host).await.text(), "ok");

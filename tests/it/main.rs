@@ -9,6 +9,7 @@ mod forger;
 #[expect(dead_code, reason = "the emulator's tests need the other clients")]
 #[path = "../../emulator/tests/it/install.rs"]
 mod install;
+mod manifest;
 mod support;
 mod walls;
 

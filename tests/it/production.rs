@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tollgate_cli::process::{Ended, Input, Process};
 
 use crate::bad_input::pod_token;
-use crate::bundle::{key, pack, production_host};
-use crate::support::{METER_HTTP, guest, operator_sees, root, write_product};
+use crate::bundle::{production_host, ship};
+use crate::support::{METER_HTTP, operator_sees, root};
 
 /// A listener that counts who comes.
 async fn trap() -> (u16, Arc<AtomicUsize>) {
@@ -52,11 +52,7 @@ fn redirections(port: u16) -> Vec<(&'static str, String)> {
 async fn run(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Ended {
     let program = folder.join("packed");
     if !program.exists() {
-        let component = guest("meter_http.wasm").await;
-        write_product(folder, METER_HTTP, &std::fs::read(component).unwrap());
-        let key = key(folder, "vendor.pem").await;
-        let ended = pack(&folder.join("product"), &key, production_host().await, &program, &[]).await;
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ship(folder, METER_HTTP).await;
     }
     let mut command = tokio::process::Command::new(&program);
     command

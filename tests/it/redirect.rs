@@ -10,10 +10,10 @@ use tempfile::TempDir;
 use tollgate_cli::process::{Ended, Input, Process};
 
 use crate::bad_input::pod_token;
-use crate::bundle::{key, pack, production_host};
+use crate::bundle::{production_host, ship};
 use crate::forger::Forger;
 use crate::hostile::futures;
-use crate::support::{METER_HTTP, guest, write_product};
+use crate::support::{METER_HTTP, guest};
 use crate::walls;
 
 mod client;
@@ -68,11 +68,7 @@ impl Shop {
     /// `forged`: for which names the buyer's authority has certificates.
     pub(crate) async fn open(forged: impl IntoIterator<Item = String>) -> Self {
         let folder = TempDir::new().unwrap();
-        let component = guest("meter_http.wasm").await;
-        write_product(folder.path(), METER_HTTP, &std::fs::read(component).unwrap());
-        let (key, program) = (key(folder.path(), "vendor.pem").await, folder.path().join("packed"));
-        let ended = pack(&folder.path().join("product"), &key, production_host().await, &program, &[]).await;
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let program = ship(folder.path(), METER_HTTP).await;
         let forger = Forger::new();
         std::fs::write(folder.path().join("ca.pem"), &forger.pem).unwrap();
         std::fs::write(folder.path().join("token"), pod_token()).unwrap();

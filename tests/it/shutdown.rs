@@ -1,11 +1,9 @@
 //! Asked to stop, the host lets running work end, sends what it has, and leaves; what AWS cannot take by then is said.
 
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tollgate_cli::http::Http;
 
-use crate::support::{Lab, METER_HTTP, body};
+use crate::support::{Begun, Lab, METER_HTTP, body};
 
 async fn flushes_on(signal: Signal) {
     let lab = Lab::http(METER_HTTP).await;
@@ -31,15 +29,11 @@ async fn sigint_does_the_same() {
 async fn a_request_under_way_is_finished_and_paid() {
     let lab = Lab::http(METER_HTTP).await;
     let mut host = lab.host().await.serve().await.unwrap();
-    let mut held = TcpStream::connect(host.listen).await.unwrap();
-    held.write_all(b"POST /hold?n=4 HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\nbo").await.unwrap();
-    host.in_flight(1).await.unwrap();
+    let held = Begun::new(&host, "/hold?n=4", 1).await;
     host.process.signal(Signal::TERM);
     let stopping = |_, line: &str| tollgate_cli::host::log_fields(line, "stopping");
     host.process.watch(0, stopping).await.unwrap().expect("the host says that it stops");
-    held.write_all(b"dy").await.unwrap();
-    let mut answer = String::new();
-    held.read_to_string(&mut answer).await.unwrap();
+    let answer = held.end().await;
     assert!(answer.contains("counted 4"), "{answer}");
     let ended = host.process.end().await.unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

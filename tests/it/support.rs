@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tollgate_cli::build;
 use tollgate_cli::control::{Control, Record};
@@ -12,45 +14,15 @@ use tollgate_cli::process::Ended;
 use tollgate_cli::product::Product;
 use tollgate_cli::service::Service;
 
+pub(crate) use crate::manifest::METER_HTTP;
+
 /// An hour, and the twenty minutes within which a finished hour is sent, and one more.
 pub(crate) const HOUR_AND_SENT_S: u64 = 3600 + 21 * 60;
 
 /// The product code of products that tests write themselves.
 pub(crate) const CODE: &str = "code-of-the-test";
 
-/// A product of guests that do what a test asks, under a custom listing.
-pub(crate) const METER_HTTP: &str = r#"
-[product]
-name = "guest"
-version = "1.0.0"
-
-[[listing]]
-id = "paid"
-product_code = "code-of-the-test"
-pricing = "custom"
-entitlement_dimension = "start"
-
-[[dimension]]
-key = "start"
-from = "guest"
-
-[[dimension]]
-key = "images"
-from = "guest"
-tags = ["team"]
-
-[[dimension]]
-key = "requests"
-from = "host:requests"
-
-[[component]]
-id = "api"
-source = "guest.wasm"
-run = "http"
-route = "/"
-"#;
-
-/// The same as a command.
+/// [`METER_HTTP`] as a command.
 pub(crate) fn meter_command() -> String {
     METER_HTTP
         .replace("run = \"http\"\nroute = \"/\"", "run = \"command\"")
@@ -97,10 +69,7 @@ impl Lab {
     async fn of(product: Product, folder: TempDir) -> Self {
         let service = Service::start(([127, 0, 0, 1], 0).into()).await.unwrap();
         into_the_hour(&service.control).await;
-        product.announce(&service.control).await.unwrap();
-        for listing in &product.manifest.listings {
-            service.control.subscribe(&listing.product_code, true).await.unwrap();
-        }
+        product.sell(&service.control).await.unwrap();
         Self { service, product, folder }
     }
 
@@ -217,6 +186,28 @@ fn without_numbers(text: &str) -> String {
         }
     }
     out
+}
+
+/// A request whose body is still to come, so that its guest waits for as long as the test wants.
+pub(crate) struct Begun(TcpStream);
+
+impl Begun {
+    /// Sends the head, and waits until the host has `in_flight` requests.
+    pub(crate) async fn new(host: &Host, path: &str, in_flight: u64) -> Self {
+        let mut stream = TcpStream::connect(host.listen).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 4\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        host.in_flight(in_flight).await.unwrap();
+        Self(stream)
+    }
+
+    /// Sends the body. Returns the response as it is on the wire.
+    pub(crate) async fn end(mut self) -> String {
+        self.0.write_all(b"body").await.unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
 }
 
 /// The body of a good response.

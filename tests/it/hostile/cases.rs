@@ -7,6 +7,28 @@ use tokio::net::TcpStream;
 use tollgate_cli::host::Host;
 use tollgate_cli::http::Http;
 
+/// Names of the network of the test whose addresses are no guest's business.
+pub(super) const INWARD: [&str; 18] = [
+    "imds",
+    "imds6",
+    "ecs",
+    "pod",
+    "pod6",
+    "mapped",
+    "compatible",
+    "nat64",
+    "six-to-four",
+    "teredo",
+    "loopback",
+    "loopback6",
+    "private",
+    "shared",
+    "multicast",
+    "zero",
+    "mixed",
+    "nobody",
+];
+
 /// One attack.
 pub(super) struct Case {
     attack: Attack,
@@ -165,27 +187,7 @@ fn spelled() -> Vec<(String, Case)> {
 }
 
 fn by_name_and_socket() -> Vec<(String, Case)> {
-    let inward = [
-        "imds",
-        "imds6",
-        "ecs",
-        "pod",
-        "pod6",
-        "mapped",
-        "compatible",
-        "nat64",
-        "six-to-four",
-        "teredo",
-        "loopback",
-        "loopback6",
-        "private",
-        "shared",
-        "multicast",
-        "zero",
-        "mixed",
-        "nobody",
-    ];
-    let mut all = named("by name", &inward, |name| get(&format!("http://{name}.test/")));
+    let mut all = named("by name", &INWARD, |name| get(&format!("http://{name}.test/")));
 
     let connect = |verb: &'static str| move |to: &str| Case::ask(format!("{verb}?to={}", escaped(to)));
     let sockets = ["169.254.169.254:80", "169.254.170.2:80", "[fd00:ec2::254]:80", "127.0.0.1:9080", "1.2.3.4:80"];

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use tollgate_cli::host::Started;
 
-use super::MANIFEST;
+use super::manifest;
 use crate::support::{Lab, body, guest, operator_sees};
 use tollgate_cli::http::Http;
 
@@ -20,8 +20,8 @@ write = true
 
 /// A lab whose `hostile` component has two mounts; their root is `mounts` in its folder, beside `secret`.
 async fn lab() -> Lab {
-    let (first, second) = MANIFEST.split_once("\n[[component]]\nid = \"quiet\"").unwrap();
-    let manifest = format!("{first}{MOUNTS}\n[[component]]\nid = \"quiet\"{second}").replace("EGRESS", "");
+    let quiet = "\n[[component]]\nid = \"quiet\"";
+    let manifest = manifest("").replace(quiet, &format!("{MOUNTS}{quiet}"));
     let lab = Lab::with(&std::fs::read(guest("hostile.wasm").await).unwrap(), &manifest).await;
     let folder = lab.folder.path();
     for name in ["mounts/in", "mounts/out", "mounts/other"] {

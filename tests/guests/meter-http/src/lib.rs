@@ -30,6 +30,7 @@ impl Guest for Handler {
             "/unknown" => metering::unknown(),
             "/grant" => metering::grant(),
             "/standing" => metering::standing(),
+            "/standings" => metering::standings(&exchange.request),
             "/attest" => metering::attest(&exchange.request),
             "/stream" => return metering::stream(exchange),
             "/hold" => metering::hold(&exchange.request),

@@ -91,6 +91,13 @@ pub fn standing() -> String {
     format!("{state} {}", stand.since)
 }
 
+/// `?dim=KEY&n=UNITS`: asks for the standing and adds, waits until the client ends its request body, and does both again.
+pub fn standings(request: &Request) -> String {
+    let before = format!("{}: {}", standing(), add(request));
+    request.each_part(|_| {});
+    format!("{before}; {}: {}", standing(), add(request))
+}
+
 /// `?nonce=TEXT`.
 pub fn attest(request: &Request) -> String {
     match entitlement::attest(request.get("nonce").unwrap_or("nonce")) {
