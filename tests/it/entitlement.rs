@@ -1,16 +1,13 @@
 //! The gate: before AWS has said yes, no component is opened, so none is read, compiled or run. The kernel is the
 //! witness, for each way to be refused, beside a run in which it sees the file opened.
 
-use std::net::SocketAddr;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tollgate_cli::control::{Fault, Task};
+use tollgate_cli::control::Fault;
 use tollgate_cli::host::{HostCommand, Started};
 use tollgate_cli::http::Http;
 use tollgate_cli::open_watch::OpenWatch;
 use tollgate_cli::process::Input;
 
+use crate::agent::{agent, credentials};
 use crate::support::{CODE, Lab, METER_HTTP, body, sample};
 
 /// Runs the host to its end, and holds that it never opened the component.
@@ -68,7 +65,7 @@ async fn on_a_platform_that_aws_does_not_serve_exit_76() {
     let lab = Lab::http(METER_HTTP).await;
     let task = lab.control().task("ecs").await.unwrap();
     let node = lab.control().task("node-role").await.unwrap();
-    let container = container_with(&task, &node).await;
+    let container = agent(&task, vec![credentials(&node, "2099-01-01T00:00:00Z")]).await;
     let command = lab
         .host()
         .await
@@ -120,33 +117,6 @@ async fn an_hourly_listing_registers_once_and_sends_no_usage() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let truth = lab.control().truth().await.unwrap();
     assert_eq!((truth.registrations.len(), truth.records.len()), (1, 0));
-}
-
-/// What stands for 169.254.170.2: metadata of one task, credentials of another caller.
-async fn container_with(task: &Task, caller: &Task) -> SocketAddr {
-    let metadata = serde_json::json!({ "TaskARN": task.task_arn }).to_string();
-    let credentials = serde_json::json!({
-        "RoleArn": "arn:aws:iam::123456789012:role/node",
-        "AccessKeyId": caller.access_key_id,
-        "SecretAccessKey": caller.secret_access_key,
-        "Token": caller.session_token,
-        "Expiration": "2099-01-01T00:00:00Z",
-    })
-    .to_string();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            let asked = String::from_utf8_lossy(&request[..read]);
-            let body = if asked.starts_with("GET /v4") { &metadata } else { &credentials };
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        }
-    });
-    address
 }
 
 /// A dry run proves the permission, not the subscription; the first real record proves that.

@@ -11,8 +11,10 @@ use tollgate_cli::http::Http;
 use tollgate_cli::process::{Ended, Input, Process};
 
 use crate::bad_input::pod_token;
-use crate::bundle::{key, pack, production_host};
-use crate::support::{HOUR_AND_SENT_S, Lab, METER_HTTP, body, guest, write_product};
+use crate::bundle::ship;
+use crate::support::{HOUR_AND_SENT_S, Lab, METER_HTTP, body};
+
+mod fallback;
 
 /// The user of the image.
 const USER: u32 = 65532;
@@ -34,12 +36,17 @@ fn threads(pid: u32) -> Vec<String> {
     status.map(|status| status.lines().filter(about).collect::<Vec<_>>().join(" ").replace('\t', " ")).collect()
 }
 
-fn check_threads(pid: u32) {
+/// All threads have taken the same measures.
+fn check_threads(pid: u32, status: &str) {
     let threads = threads(pid);
     assert!(threads.len() > 1, "{threads:?}");
     for thread in &threads {
-        assert_eq!(thread, "NoNewPrivs: 1 Seccomp: 2 Seccomp_filters: 2");
+        assert_eq!(thread, status);
     }
+}
+
+fn check_hardened(pid: u32) {
+    check_threads(pid, "NoNewPrivs: 1 Seccomp: 2 Seccomp_filters: 2");
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let core: Vec<&str> = limits.lines().filter(|line| line.starts_with("Max core file size")).collect();
     assert_eq!(core[0].split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{limits}");
@@ -57,10 +64,7 @@ async fn readable(pid: u32) -> bool {
 #[tokio::test]
 async fn the_production_host_gives_up_rights_dumps_and_calls_before_it_reads_anything() {
     let folder = TempDir::new().unwrap();
-    write_product(folder.path(), METER_HTTP, &std::fs::read(guest("meter_http.wasm").await).unwrap());
-    let (key, program) = (key(folder.path(), "vendor.pem").await, folder.path().join("packed"));
-    let ended = pack(&folder.path().join("product"), &key, production_host().await, &program, &[]).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let program = ship(folder.path(), METER_HTTP).await;
     let (token, ledger) = (folder.path().join("token"), folder.path().join("ledger"));
     std::fs::write(&token, pod_token()).unwrap();
     std::fs::create_dir(&ledger).unwrap();
@@ -81,7 +85,7 @@ async fn the_production_host_gives_up_rights_dumps_and_calls_before_it_reads_any
     let asking = host.watch(0, |_, line| log_fields(line, "place found")).await.unwrap();
     assert!(asking.is_some(), "{}", host.text(tollgate_cli::process::Stream::Stderr));
     let pid = host.id().unwrap();
-    check_threads(pid);
+    check_hardened(pid);
     let said = host.text(tollgate_cli::process::Stream::Stderr);
     assert!(!said.contains("refuses a measure"), "{said}");
     // What belongs to root may not be read by this user, and the host itself has open what it needs of it.
@@ -105,7 +109,7 @@ async fn a_host_at_work_has_no_thread_without_the_filter() {
     let lab = Lab::http(METER_HTTP).await;
     let host = lab.host().await.serve().await.unwrap();
     assert_eq!(body(Http::http1().get(&host.url("/add?n=1")).await), "counted");
-    check_threads(host.process.id().unwrap());
+    check_hardened(host.process.id().unwrap());
 }
 
 /// Serves usage, then panics where `words` are logged, which `make` brings about. Returns how it ended.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
+mod agent;
 mod forger;
 #[expect(dead_code, reason = "the emulator's tests need the other clients")]
 #[path = "../../emulator/tests/it/install.rs"]
@@ -37,6 +38,7 @@ mod hostile;
 mod limits;
 mod production;
 mod redirect;
+mod secrets;
 
 mod cli;
 mod demo;

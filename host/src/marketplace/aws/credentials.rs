@@ -100,7 +100,7 @@ impl RoleCredentials {
         match &self.source {
             Source::Ecs { address, path } => {
                 let fetch = Fetch { address: *address, path, timeout: FETCH_TIMEOUT };
-                let reply = async { from_ecs(&Zeroizing::new(fetch.text().await?)) };
+                let reply = async { from_ecs(&fetch.text().await?) };
                 reply.await.map_err(|error| NoCredentials { refused: None, text: format!("{error:#}") })
             }
             Source::Irsa { sts, role_arn, token_file, session } => from_sts(sts, role_arn, token_file, session).await,
