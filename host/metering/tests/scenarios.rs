@@ -106,6 +106,7 @@ scenarios! {
     settlement_needs_evidence_and_a_reason
     sleep_ends_when_something_new_can_be_said
     standing_counts_from_the_oldest_hour_that_waits
+    standing_stops_where_somebody_else_meters
     sum_that_does_not_fit_is_refused
     throttling_of_a_whole_fleet_spreads_out
     unknown_outcome_back_under_its_own_identity_is_sent_again

@@ -1,6 +1,6 @@
 //! Caps by the hour, and standing: what the desk is told.
 
-use tollgate_metering::{Hour, State};
+use tollgate_metering::{Hour, Standing, State};
 use tollgate_runtime::meter::{self as desk, Desk};
 
 use super::Keeper;
@@ -40,23 +40,31 @@ impl<M: Marketplace> Keeper<M> {
             (None, State::Stopping) => (desk::State::Stopping, standing.since),
         };
         if state != desk.standing().state {
-            self.tell(state, standing.oldest);
+            self.tell(state, &standing);
         }
         desk.stop(state == desk::State::Stopping);
         desk.set_standing(desk::Standing { state, since });
     }
 
     /// The operator's log has each turn, with what the guests and the metrics say at the same time.
-    fn tell(&self, state: desk::State, oldest: Option<Hour>) {
-        let oldest_s = oldest.map(Hour::start);
+    fn tell(&self, state: desk::State, standing: &Standing) {
+        let oldest_s = standing.oldest.map(Hour::start);
+        let contested_s = standing.contested.map(Hour::start);
         match state {
             desk::State::Good => tracing::warn!("usage reaches AWS in time again; all work is taken"),
+            desk::State::Late if contested_s.is_some() => {
+                tracing::warn!(contested_s, "AWS holds other quantities hour after hour: another host meters here too");
+            }
             desk::State::Late => {
                 tracing::warn!(oldest_s, "usage is late: an hour is not accepted by AWS; work goes on")
             }
             desk::State::Stopping if self.low_since.is_some() => {
                 tracing::error!("the disk of the ledger is almost full; new billable work is refused");
             }
+            desk::State::Stopping if contested_s.is_some() => tracing::error!(
+                contested_s,
+                "another host meters under the identity of this one for too long; new billable work is refused"
+            ),
             desk::State::Stopping => {
                 tracing::error!(oldest_s, "usage was not accepted by AWS for too long; new billable work is refused");
             }

@@ -15,6 +15,7 @@ use crate::marketplace::{AskError as NoSignature, RegisterUsage, Registered};
 mod adoption;
 mod beside;
 mod full;
+mod rivals;
 
 /// A marketplace that says what the test wants said, in order, and accepts afterwards.
 #[derive(Debug)]

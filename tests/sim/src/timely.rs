@@ -1,6 +1,8 @@
 //! That nothing is said or done too early, too late or for no reason: the standing, the next look, zeros, learnt time.
 
-use tollgate_metering::{HOUR_S, Ledger, Life, Now, Policy, Request, SlotId, Standing, State, next_due, plan};
+use tollgate_metering::{
+    HOUR_S, Hour, Ledger, Life, Now, Policy, Request, Slot, SlotId, Standing, State, next_due, plan,
+};
 
 use crate::bug::Bug;
 use crate::driver::Alive;
@@ -24,18 +26,53 @@ fn standing(ledger: &Ledger, policy: &Policy, now: Now) -> Option<String> {
         unsent += 1;
         sealed |= slot.life != Life::Open;
         if (u64::from(id.hour.0) + 1) * HOUR_S <= now.s {
-            oldest = Some(oldest.map_or(id.hour, |oldest: tollgate_metering::Hour| oldest.min(id.hour)));
+            oldest = Some(oldest.map_or(id.hour, |oldest: Hour| oldest.min(id.hour)));
         }
     }
-    let age = oldest.map_or(0, |hour| now.s - (u64::from(hour.0) + 1) * HOUR_S);
-    let (state, since) = match oldest {
-        Some(_) if age >= policy.stop_after_s => (State::Stopping, now.s - age + policy.stop_after_s),
-        Some(_) if age >= policy.warn_after_s => (State::Late, now.s - age + policy.warn_after_s),
+    let end = |hour: Hour| (u64::from(hour.0) + 1) * HOUR_S;
+    let turned = |row: Option<(Hour, u64)>| match row {
+        Some((first, until)) if until >= end(first) + policy.stop_after_s => {
+            (State::Stopping, end(first) + policy.stop_after_s)
+        }
+        Some((first, until)) if until >= end(first) + policy.warn_after_s => {
+            (State::Late, end(first) + policy.warn_after_s)
+        }
         _ => (State::Good, ledger.started_at()),
     };
-    let expected = (Standing { state, since, oldest }, unsent, sealed);
+    let rivals = rivals(ledger, policy);
+    let (waiting, refused) =
+        (turned(oldest.map(|hour| (hour, now.s))), turned(rivals.map(|(first, last)| (first, end(last)))));
+    let (state, since) = if refused.0 > waiting.0 { refused } else { waiting };
+    let contested = rivals.map(|(first, _)| first).filter(|_| refused.0 != State::Good);
+    let expected = (Standing { state, since, oldest, contested }, unsent, sealed);
     let said = (ledger.standing(policy, now.s), ledger.unsent(policy), ledger.waiting(policy));
     (said != expected).then(|| format!("the standing is {expected:?}, and said to be {said:?}"))
+}
+
+/// The longest row of conflicts that no accepted usage of its dimension follows: its first and last hour.
+fn rivals(ledger: &Ledger, policy: &Policy) -> Option<(Hour, Hour)> {
+    let known = ledger.newest_hour().0.saturating_sub(48);
+    let ours = |id: &SlotId| policy.sends && id.listing == policy.listing && id.hour.0 >= known;
+    let conflicts = ledger.slots().filter(|(id, slot)| ours(id) && slot.life == Life::Conflict);
+    let counted = |slot: &Slot| {
+        matches!(slot.life, Life::Acked { .. }) && slot.request.as_ref().is_some_and(|request| request.quantity > 0)
+    };
+    let mut longest: Option<(Hour, Hour)> = None;
+    for (last, _) in conflicts {
+        let same = |id: &SlotId| (&id.listing, id.payer, &id.dimension) == (&last.listing, last.payer, &last.dimension);
+        let accepted = ledger.slots().filter(|(id, slot)| same(id) && counted(slot)).map(|(id, _)| id.hour).max();
+        if accepted.is_some_and(|hour| hour > last.hour) {
+            continue;
+        }
+        let row = ledger.slots().filter(|(id, slot)| same(id) && ours(id) && slot.life == Life::Conflict);
+        let row = row.filter(|(id, _)| id.hour <= last.hour);
+        let first = row.map(|(id, _)| id.hour).filter(|&hour| accepted.is_none_or(|before| hour > before)).min()?;
+        let (length, begins) = (last.hour.0 - first.0, first);
+        if longest.is_none_or(|(a, b)| length > b.0 - a.0 || (length == b.0 - a.0 && begins < a)) {
+            longest = Some((first, last.hour));
+        }
+    }
+    longest
 }
 
 impl World {

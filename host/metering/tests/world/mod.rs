@@ -307,7 +307,8 @@ impl World {
         let standing = self.ledger.standing(&self.policy, self.now().s);
         let oldest =
             standing.oldest.map_or_else(|| "nothing waits".into(), |hour| format!("hour {} waits", hour.0 - FIRST.0));
-        vec![format!("{:?} since {}, {oldest}", standing.state, time(standing.since))]
+        let contested = standing.contested.map(|hour| format!(", contested from hour {} on", hour.0 - FIRST.0));
+        vec![format!("{:?} since {}, {oldest}{}", standing.state, time(standing.since), contested.unwrap_or_default())]
     }
 
     fn requests(&self) -> Vec<String> {
