@@ -126,6 +126,15 @@ async fn neither_the_lab_nor_a_compiler_is_in_it() {
     }
 }
 
+/// It would compute for 30 ms at each start, and three times as long on a busy machine.
+#[tokio::test]
+async fn the_first_random_number_costs_no_time() {
+    let symbols = Command::new("nm").arg(production_host().await).output().unwrap();
+    let symbols = String::from_utf8_lossy(&symbols.stdout).into_owned();
+    assert!(symbols.contains("RAND_bytes"), "the names of functions are in the file");
+    assert!(!symbols.contains("jent_entropy"), "AWS-LC is built as .cargo/config.toml says");
+}
+
 /// By its dependencies, too: whatever a linker drops today.
 #[test]
 fn the_production_host_does_not_depend_on_a_compiler() {
