@@ -74,7 +74,8 @@ impl Siege {
         Self { lab, host, world, owed: BTreeMap::new(), story: Vec::new() }
     }
 
-    /// Lets one guest do its worst, and another one work beside it.
+    /// Lets one guest do its worst, and another one work beside it: past its deadline, the manifest's eight seconds, that
+    /// request would be answered with 504.
     async fn check(&mut self, name: &str, case: &cases::Case) {
         let beside = async {
             let reply = Http::http1().get(&self.host.url("/quiet/add?n=1")).await;
