@@ -1,0 +1,153 @@
+//! The servers, each a process of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+use tollgate_cli::host::Host;
+use tollgate_cli::trouble::{Result, Trouble};
+
+use super::failed;
+
+pub(crate) const SELF_AS_OLDER_KERNEL: &str = "without-pagemap-scan";
+
+/// `wasmtime serve` with the settings that were found to be the fastest.
+pub(crate) const TUNED: &[&str] = &[
+    "-Opooling-allocator=y",
+    "-Opooling-memory-keep-resident=2097152",
+    "-Opooling-table-keep-resident=524288",
+    "-Opooling-pagemap-scan=y",
+];
+/// And as it is installed.
+pub(crate) const INSTALLED: &[&str] = &[];
+
+/// A server that takes connections.
+pub(crate) enum Server {
+    Host(Box<Host>),
+    Peer { child: Box<Child>, address: SocketAddr },
+}
+
+impl Server {
+    pub(crate) fn url(&self, path: &str) -> String {
+        match self {
+            Self::Host(host) => host.url(path),
+            Self::Peer { address, .. } => format!("http://{address}{path}"),
+        }
+    }
+
+    fn id(&self) -> u32 {
+        match self {
+            Self::Host(host) => host.process.id(),
+            Self::Peer { child, .. } => child.id(),
+        }
+        .unwrap_or_default()
+    }
+
+    /// The most memory that it ever had, and what it has now, in MiB.
+    pub(crate) fn peak_mib(&self) -> f64 {
+        status_mib(self.id(), "VmHWM:")
+    }
+
+    pub(crate) fn memory_mib(&self) -> f64 {
+        status_mib(self.id(), "VmRSS:")
+    }
+
+    /// Processor time so far, in seconds.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        // Behind the name, which may hold spaces: user time and system time are fields 14 and 15.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+        (ticks(11) + ticks(12)) / 100.0
+    }
+
+    pub(crate) async fn stop(self) -> Result<()> {
+        match self {
+            Self::Host(host) => host.process.stop().await.map(drop),
+            Self::Peer { mut child, .. } => child.kill().await.map_err(|error| failed("cannot stop a peer", error)),
+        }
+    }
+}
+
+/// A line of /proc/PID/status in MiB.
+fn status_mib(pid: u32, field: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1_024.0
+}
+
+/// Hyper and nothing else.
+pub(crate) async fn native() -> Result<Server> {
+    own(&["native"], None).await
+}
+
+/// The bare server of components.
+pub(crate) async fn bare(component: &Path, older_kernel: bool) -> Result<Server> {
+    let own_program = std::env::current_exe().map_err(|error| failed("cannot find this program", error))?;
+    let words = own_program.display().to_string();
+    if older_kernel {
+        own(&[SELF_AS_OLDER_KERNEL, &words, "bare"], Some(component)).await
+    } else {
+        own(&["bare"], Some(component)).await
+    }
+}
+
+async fn own(words: &[&str], component: Option<&Path>) -> Result<Server> {
+    let program = std::env::current_exe().map_err(|error| failed("cannot find this program", error))?;
+    started(|address| {
+        let mut command = Command::new(&program);
+        command.args(words).arg(address.to_string()).args(component);
+        command
+    })
+    .await
+}
+
+/// `wasmtime serve`, compiled ahead of time with the same settings. None: it is not installed.
+pub(crate) async fn wasmtime(component: &Path, settings: &[&str], scratch: &Path) -> Result<Option<Server>> {
+    let Some(program) = find() else { return Ok(None) };
+    let tuned = if settings.is_empty() { "installed" } else { "tuned" };
+    let name = component.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let compiled = scratch.join(format!("{name}-{tuned}.cwasm"));
+    let made = Command::new(&program).arg("compile").args(settings).arg(component).arg("-o").arg(&compiled).output();
+    let made = made.await.map_err(|error| failed("cannot start wasmtime", error))?;
+    if !made.status.success() {
+        return Err(Trouble::new(String::from_utf8_lossy(&made.stderr).into_owned(), "", ""));
+    }
+    let server = started(|address| {
+        let mut command = Command::new(&program);
+        command.args(["serve", "-Scli", "--allow-precompiled", "--addr", &address.to_string()]);
+        // Its own bound; the load has fewer connections.
+        command.args(["--max-concurrent-connections", "10000", "--max-concurrent-requests", "10000"]);
+        command.args(settings).arg(&compiled);
+        command
+    });
+    server.await.map(Some)
+}
+
+/// Where script/bench puts it, or on the PATH.
+#[expect(clippy::disallowed_methods, reason = "a benchmark finds its peers where whoever runs it has them")]
+fn find() -> Option<PathBuf> {
+    let tools = std::env::var_os("TOLLGATE_TOOLS").map(|tools| PathBuf::from(tools).join("bin/wasmtime"));
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tollgate/tools/bin/wasmtime"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("wasmtime")).collect::<Vec<_>>();
+    tools.into_iter().chain(home).chain(on_path).find(|program| program.exists())
+}
+
+async fn started(command: impl Fn(SocketAddr) -> Command) -> Result<Server> {
+    // A port that was free a moment ago: `wasmtime serve` says nothing about one that it chose itself.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr());
+    let address = port.map_err(|error| failed("no free port", error))?;
+    let mut command = command(address);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| failed("cannot start a peer", error))?;
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        if let Ok(Some(status)) = child.try_wait() {
+            let words = format!("{:?} ended with {status}", command.as_std());
+            return Err(Trouble::new(words, "", "start it by hand to see why"));
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(Server::Peer { child: Box::new(child), address })
+}

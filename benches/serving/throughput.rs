@@ -1,0 +1,128 @@
+//! A hello component, an instance a request: the host beside its peers, with and without metering, with and without
+//! `PAGEMAP_SCAN`.
+
+use std::time::Duration;
+
+use tollgate_cli::trouble::Result;
+
+use super::lab::{COMPONENT, Lab, METERED, UNMETERED};
+use super::load::{self, Closed};
+use super::peers::{self, INSTALLED, Server, TUNED};
+use super::table::{Spread, table};
+use super::{Effort, facts, progress};
+
+struct Measured {
+    name: &'static str,
+    server: Server,
+    idle_mib: f64,
+    rounds: Vec<Closed>,
+    /// Processor time of the server for one request, in microseconds: what other work on the machine changes least.
+    cpu_us: Vec<f64>,
+}
+
+impl Measured {
+    fn new(name: &'static str, server: Server) -> Self {
+        let idle_mib = server.memory_mib();
+        Self { name, server, idle_mib, rounds: Vec::new(), cpu_us: Vec::new() }
+    }
+
+    fn each(&self, figure: impl Fn(&Closed) -> f64) -> Vec<f64> {
+        self.rounds.iter().map(figure).collect()
+    }
+}
+
+const BARE: &str = "bare server";
+const ON: &str = "tollgate: metering on, responses held";
+const OFF: &str = "tollgate: metering off";
+const WASMTIME: &str = "`wasmtime serve` as installed";
+const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
+const ON_OLDER: &str = "tollgate: metering on, held, without PAGEMAP_SCAN";
+
+pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
+    let mut all = vec![
+        Measured::new("hyper, no component", peers::native().await?),
+        Measured::new(BARE, peers::bare(&lab.plain, false).await?),
+        Measured::new("bare server without PAGEMAP_SCAN", peers::bare(&lab.plain, true).await?),
+    ];
+    for (name, settings) in [(WASMTIME, INSTALLED), (WASMTIME_TUNED, TUNED)] {
+        all.extend(peers::wasmtime(&lab.plain, settings, lab.disk()).await?.map(|server| Measured::new(name, server)));
+    }
+    let (on, off) = (METERED.to_owned() + COMPONENT, UNMETERED.to_owned() + COMPONENT);
+    for (name, folder, manifest, component, older) in [
+        (ON, "on", &on, &lab.counted, false),
+        (OFF, "off", &off, &lab.plain, false),
+        (ON_OLDER, "on-older", &on, &lab.counted, true),
+    ] {
+        let host = lab.host(folder, manifest, component, older).await?;
+        all.push(Measured::new(name, Server::Host(Box::new(host))));
+    }
+    all.retain(|measured| effort.only.as_ref().is_none_or(|only| measured.name.contains(only.as_str())));
+    let mut sync_us = Vec::new();
+    for round in 1..=effort.rounds {
+        for measured in &mut all {
+            let url = measured.server.url("/");
+            load::closed(&url, effort.connections, Duration::from_secs(1)).await?;
+            let before = measured.server.cpu_s();
+            let closed = load::closed(&url, effort.connections, effort.slice).await?;
+            let requests = closed.requests_per_s * effort.slice.as_secs_f64();
+            measured.cpu_us.push((measured.server.cpu_s() - before) * 1e6 / requests);
+            progress(&format!("round {round}, {}: {closed:?}, {:.1} us", measured.name, measured.cpu_us[round - 1]));
+            measured.rounds.push(closed);
+        }
+        sync_us.push(facts::sync_us(lab.disk(), effort.slice / 8).median);
+    }
+    let text = text(&all, effort, &Spread::of(&sync_us));
+    for measured in all {
+        measured.server.stop().await?;
+    }
+    Ok(text)
+}
+
+fn text(all: &[Measured], effort: &Effort, sync_us: &Spread) -> String {
+    let rates = |measured: &Measured| measured.each(|closed| closed.requests_per_s);
+    let of = |name: &str| all.iter().find(|measured| measured.name == name).map(rates);
+    let against = |measured: &Measured, name: &str| {
+        of(name).map_or_else(|| "-".to_owned(), |theirs| format!("{:.2}", Spread::of_ratios(&rates(measured), &theirs)))
+    };
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|measured| {
+            let failed: u64 = measured.rounds.iter().map(|closed| closed.failed).sum();
+            vec![
+                measured.name.to_owned(),
+                format!("{:.0}", Spread::of(&rates(measured))),
+                against(measured, BARE),
+                against(measured, WASMTIME),
+                against(measured, WASMTIME_TUNED),
+                format!("{:.1}", Spread::of(&measured.cpu_us)),
+                format!("{:.1}", Spread::of(&measured.each(|closed| closed.p50_ms)).median),
+                format!("{:.1}", Spread::of(&measured.each(|closed| closed.p99_ms)).median),
+                format!("{:.0}, {:.0}", measured.idle_mib, measured.server.peak_mib()),
+                failed.to_string(),
+            ]
+        })
+        .collect();
+    let title = format!(
+        "Hello, {} connections, {} rounds of {} s; `fdatasync` {sync_us:.0} us in the same rounds. Ratios round by round.",
+        effort.connections,
+        effort.rounds,
+        effort.slice.as_secs()
+    );
+    let head = [
+        "server",
+        "requests/s, median (min to max)",
+        "to bare",
+        "to serve as installed",
+        "to serve tuned",
+        "processor time a request, us",
+        "p50, ms",
+        "p99, ms",
+        "memory idle, peak, MiB",
+        "failed",
+    ];
+    let mut text = table(&title, &head, &rows);
+    if let (Some(on), Some(off)) = (of(ON), of(OFF)) {
+        text.push_str(&format!("\nMetering on and held, to metering off: {:.2}\n", Spread::of_ratios(&on, &off)));
+    }
+    text
+}
