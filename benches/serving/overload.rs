@@ -14,13 +14,15 @@ use super::{Effort, failed, load, now, progress};
 /// Connections of the load. Each has one request on its way, so it must be more than wait at once.
 const CONNECTIONS: usize = 2_000;
 const TIMES: f64 = 3.0;
+/// Requests that are answered one after the other before the ledger is read.
+const SETTLING: u64 = 16;
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     let host = lab.host("overload", &(METERED.to_owned() + COMPONENT), &lab.counted, false).await?;
     let path = format!("/burn/{}", a_millisecond(&host).await?);
     let url = host.url(&path);
     let peak = load::closed(&url, 64, effort.slice.max(Duration::from_secs(5))).await?;
-    let before = recorded(&host).await?;
+    let before = at_rest(&host).await?;
     let rate = peak.requests_per_s * TIMES;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
     let requests = (rate * effort.overload.as_secs_f64()) as usize / CONNECTIONS * CONNECTIONS;
@@ -37,7 +39,8 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     let (answered, refused) = (of(&|status| status == 200), of(&|status| status == 503));
     let other = answers.len() - answered.len() - refused.len();
     let Server::Host(host) = &server else { unreachable!("it was made above") };
-    let counted = recorded(host).await? - before;
+    // Its own requests are not of the load.
+    let counted = at_rest(host).await? - before - SETTLING;
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let goodput = answered.len() as f64 / seconds;
     let rows = vec![vec![
@@ -82,8 +85,21 @@ async fn a_millisecond(host: &Host) -> Result<u64> {
     Ok(rounds)
 }
 
+/// The same when no guest runs any more: the last clients of a load went away without their answers.
+async fn at_rest(host: &Host) -> Result<u64> {
+    host.in_flight(0).await?;
+    // What is gathered now goes to the disk before this one's answer.
+    for _ in 0..SETTLING {
+        tollgate_cli::http::Http::http1()
+            .get(&host.url("/nothing"))
+            .await
+            .map_err(|error| failed("no answer", error))?;
+    }
+    recorded(host).await
+}
+
 /// Units in the ledger that the guest counted.
-pub(crate) async fn recorded(host: &Host) -> Result<u64> {
+async fn recorded(host: &Host) -> Result<u64> {
     Ok(host.tallies().await?.iter().filter(|tally| tally.dimension == "images").map(|tally| tally.recorded).sum())
 }
 

@@ -6,7 +6,7 @@ use tollgate_cli::trouble::Result;
 
 use super::lab::{COMPONENT, Lab, METERED};
 use super::load;
-use super::peers::{self, INSTALLED, Server};
+use super::peers::{self, Server};
 use super::table::{Spread, table};
 use super::{Effort, progress};
 
@@ -15,6 +15,15 @@ const SECONDS_OF_ROUNDS: u64 = 8_000_000_000;
 /// Requests that wait at the same time, and how long.
 const SLOW: usize = 1_000;
 const SLOW_MS: u64 = 2_000;
+
+/// As it is installed it has room for some three hundred instances of this component.
+const ROOMY: &[&str] = &[
+    "-Opooling-total-core-instances=10000",
+    "-Opooling-total-component-instances=10000",
+    "-Opooling-total-memories=2000",
+    "-Opooling-total-tables=4000",
+    "-Opooling-total-stacks=2000",
+];
 
 /// What a guest that computes does to those beside it.
 pub(crate) async fn neighbour(lab: &Lab, effort: &Effort) -> Result<String> {
@@ -57,11 +66,8 @@ pub(crate) async fn slow(lab: &Lab) -> Result<String> {
     let room = COMPONENT.to_owned() + "concurrency = 1100\n";
     let host = lab.host("slow", &(METERED.to_owned() + &room), &lab.counted, false).await?;
     let mut servers = vec![("tollgate, metering on, held", Server::Host(Box::new(host)))];
-    servers.extend(
-        peers::wasmtime(&lab.plain, INSTALLED, lab.disk())
-            .await?
-            .map(|server| ("`wasmtime serve` as installed", server)),
-    );
+    let theirs = peers::wasmtime(&lab.plain, ROOMY, lab.disk()).await?;
+    servers.extend(theirs.map(|server| ("`wasmtime serve`, with room for them", server)));
     let mut rows = Vec::new();
     for (name, server) in servers {
         let idle = server.memory_mib();

@@ -189,9 +189,9 @@ impl<M: Marketplace> Keeper<M> {
         for commit in &commits {
             for delta in &commit.deltas {
                 let tags = desk.tags(delta.tags).map_or(Tags::NONE, |set| Tags::new(set.pairs().to_vec()));
-                let Some(used) = self.used(delta.dimension, commit.component, tags, delta.units, now) else { continue };
+                let Some(used) = self.used(delta.dimension, delta.component, tags, delta.units, now) else { continue };
                 *booked.entry(delta.dimension).or_insert(0_u64) += delta.units;
-                sums.entry((used.slot.clone(), used.tags.clone(), commit.component))
+                sums.entry((used.slot.clone(), used.tags.clone(), delta.component))
                     .and_modify(|sum| {
                         sum.units = sum.units.saturating_add(used.units);
                         sum.late = sum.late.saturating_add(used.late);

@@ -4,6 +4,7 @@
 //! broken, and then each further request costs an instance, a stack trace in the log, and the patience of whoever
 //! waits for it.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Backoff {
     since: Stopwatch,
+    /// False while there is nothing in the state, so that requests to a healthy component share no lock.
+    troubled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -42,7 +45,7 @@ pub(crate) enum Trapped {
 
 impl Backoff {
     pub(crate) fn new() -> Self {
-        Self { since: Stopwatch::start(), state: Mutex::default() }
+        Self { since: Stopwatch::start(), troubled: AtomicBool::new(false), state: Mutex::default() }
     }
 
     /// Asks to deliver a request.
@@ -51,23 +54,32 @@ impl Backoff {
     ///
     /// How long to wait instead.
     pub(crate) fn admit(&self) -> Result<(), Duration> {
-        self.with(|state, now| state.admit(now))
+        if self.troubled.load(Relaxed) { self.with(|state, now| state.admit(now)) } else { Ok(()) }
     }
 
     /// The component answered. True if it was being left alone until now.
     pub(crate) fn answered(&self) -> bool {
-        self.with(|state, _| state.answered())
+        self.troubled.load(Relaxed)
+            && self.with(|state, _| {
+                self.troubled.store(false, Relaxed);
+                state.answered()
+            })
     }
 
     /// The component trapped, or returned without an answer.
     pub(crate) fn trapped(&self) -> Trapped {
-        self.with(State::trapped)
+        self.with(|state, now| {
+            self.troubled.store(true, Relaxed);
+            state.trapped(now)
+        })
     }
 
     /// The request ended in a way that says nothing about the component: its time was up, its client went
     /// away, or there was no place.
     pub(crate) fn undecided(&self) {
-        self.with(|state, _| state.trying = false);
+        if self.troubled.load(Relaxed) {
+            self.with(|state, _| state.trying = false);
+        }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State, Duration) -> T) -> T {

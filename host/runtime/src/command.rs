@@ -74,7 +74,7 @@ pub async fn run(
     let Pre::Command(pre) = &component.pre else { return Err(RunError::NotACommand { id }) };
     let counters = meter.instance(component.spec.index);
     let gauge = std::sync::Arc::new(Gauge::new(counters.clone(), component.carry.clone()));
-    let mut store = component.command_store(meter.clone(), counters.clone(), args);
+    let mut store = component.command_store(std::sync::Arc::new(meter.clone()), counters.clone(), args);
     bump(&component.runtime.stats.instances_created);
     let guest = Gauged { future: Box::pin(main(pre, &mut store, &id)), gauge: gauge.clone() };
     let interrupted = async {

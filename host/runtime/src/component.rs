@@ -273,7 +273,7 @@ impl Component {
     }
 
     /// A store for one request: output goes to the log.
-    pub(crate) fn http_store(&self, meter: Meter, counters: Counters) -> wasmtime::Store<Guest> {
+    pub(crate) fn http_store(&self, meter: Arc<Meter>, counters: Counters) -> wasmtime::Store<Guest> {
         let mut wasi = self.wasi();
         wasi.stdout(Lines::new(self.log.clone(), "stdout"));
         self.store(meter, counters, wasi.build())
@@ -281,7 +281,12 @@ impl Component {
 
     /// A store for one run: input and output are those of the process, and its errors go to the log, which shares that
     /// stream with the host.
-    pub(crate) fn command_store(&self, meter: Meter, counters: Counters, args: &[String]) -> wasmtime::Store<Guest> {
+    pub(crate) fn command_store(
+        &self,
+        meter: Arc<Meter>,
+        counters: Counters,
+        args: &[String],
+    ) -> wasmtime::Store<Guest> {
         let mut wasi = self.wasi();
         wasi.args(args).inherit_stdin().inherit_stdout();
         self.store(meter, counters, wasi.build())
@@ -302,7 +307,7 @@ impl Component {
         wasi
     }
 
-    fn store(&self, meter: Meter, counters: Counters, wasi: WasiCtx) -> wasmtime::Store<Guest> {
+    fn store(&self, meter: Arc<Meter>, counters: Counters, wasi: WasiCtx) -> wasmtime::Store<Guest> {
         Guest::store(&self.runtime.engine, &self.runtime.limits, meter, counters, wasi, self.egress.clone())
     }
 }

@@ -13,8 +13,8 @@ use crate::imports;
 use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::stats::Stats;
 
-/// How long a guest computes before it lets others on its thread go first.
-const EPOCH: Duration = Duration::from_millis(5);
+/// A guest computes for one to two of them before it lets others on its thread go first.
+const EPOCH: Duration = Duration::from_millis(2);
 /// Memory of a pool slot that stays mapped between two instances, so that the next one faults less.
 const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
 const TABLE_KEEP_RESIDENT: usize = 512 << 10;

@@ -78,12 +78,12 @@ impl Gauge {
 }
 
 /// Polls a guest and takes the processor time of its thread around each poll: a guest runs only inside of polls.
-pub(crate) struct Gauged<F> {
+pub(crate) struct Gauged<F: ?Sized> {
     pub(crate) future: Pin<Box<F>>,
     pub(crate) gauge: Arc<Gauge>,
 }
 
-impl<F: Future> Future for Gauged<F> {
+impl<F: Future + ?Sized> Future for Gauged<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {

@@ -10,13 +10,17 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::egress::{Egress, Hooks};
 use crate::limits::{Budget, FIELDS_BYTES_MAX, HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
 use crate::meter::{Counters, Meter, Window};
+use crate::turn;
+
+/// Until it steps aside. Two, so that one that needs less than an epoch is not interrupted by chance.
+const EPOCHS: u64 = 2;
 
 /// What host functions see of the instance that called them.
 #[repr(C)]
 pub(crate) struct Guest {
     /// Machine code finds it here: the first thing in the data of the store. It points into `counters`.
     window: Window,
-    pub(crate) meter: Meter,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) counters: Counters,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -33,7 +37,7 @@ impl Guest {
     pub(crate) fn store(
         engine: &Engine,
         limits: &Limits,
-        meter: Meter,
+        meter: Arc<Meter>,
         counters: Counters,
         wasi: WasiCtx,
         egress: Arc<Egress>,
@@ -49,9 +53,8 @@ impl Guest {
         store.limiter(|guest| &mut guest.budget);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
-        store.set_epoch_deadline(1);
-        // The yield of wasmtime itself may be rescheduled before anything else on the thread.
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+        store.set_epoch_deadline(EPOCHS);
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(EPOCHS, turn::step_aside())));
         store
     }
 }

@@ -1,26 +1,31 @@
 //! Serves http components over HTTP/1.1 and HTTP/2 without TLS.
 //!
-//! Each request gets its own instance. Nothing of a response leaves before the usage counted until then is on disk
+//! One thread accepts, one a processor serves. Each request gets its own instance. Nothing of a response leaves before the usage counted until then is on disk
 //! (`hold`). Absent on purpose: TLS, compression, static files, health checks; those belong to the load balancer and
 //! to the admin port.
 
 mod arriving;
+mod body;
+mod core;
 mod exchange;
 mod hold;
+mod joined;
 mod refusal;
 mod route;
+mod running;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::component::Component;
 use crate::engine::Runtime;
@@ -84,8 +89,6 @@ struct Shared {
     meter: Meter,
     limits: Limits,
     stats: Arc<Stats>,
-    /// One permit a request in a guest.
-    guests: Arc<Semaphore>,
     connections: Arc<Semaphore>,
 }
 
@@ -97,12 +100,10 @@ impl Server {
     /// See [`RouteError`].
     pub fn new(runtime: &Runtime, components: Vec<Component>, meter: Meter) -> Result<Self, RouteError> {
         let limits = runtime.limits.clone();
-        let permits = usize::try_from(limits.concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             routes: route::Routes::new(components)?,
             meter,
             stats: runtime.stats.clone(),
-            guests: Arc::new(Semaphore::new(permits)),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             limits,
         };
@@ -110,12 +111,12 @@ impl Server {
     }
 
     /// Accepts and answers until `drain` turns true or its sender is gone; then accepts no more, and returns when all
-    /// requests are answered and all guests have ended, which [`Limits::request_timeout`] bounds. Dropping the future
-    /// ends it at once.
+    /// requests are answered, all guests have ended, which [`Limits::request_timeout`] bounds, and all their usage is on
+    /// disk. Dropping the future ends it at once.
     ///
     /// # Errors
     ///
-    /// The listener could not be used; a failing connection is no error of the server.
+    /// The listener could not be used, or there are no threads; a failing connection is no error of the server.
     pub async fn serve(
         &self,
         listener: std::net::TcpListener,
@@ -123,39 +124,26 @@ impl Server {
     ) -> std::io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let graceful = GracefulShutdown::new();
-        let mut connections = tokio::task::JoinSet::new();
+        let mut cores = core::Cores::start(&self.shared)?;
         loop {
-            let stream = tokio::select! {
+            tokio::select! {
                 biased;
                 // A sender that is gone can no longer ask for anything else.
                 _ = drain.wait_for(|&drain| drain) => break,
-                Some(_) = connections.join_next() => continue,
-                stream = self.accept(&listener) => stream,
-            };
-            let (stream, permit) = stream;
-            let shared = self.shared.clone();
-            let watcher = graceful.watcher();
-            connections.spawn(async move {
-                connection(shared, stream, watcher).await;
-                drop(permit);
-            });
+                accepted = self.accept(&listener) => cores.take(accepted),
+            }
         }
         drop(listener);
-        graceful.shutdown().await;
-        while connections.join_next().await.is_some() {}
-        // A guest may work on after its response; its usage counts.
-        let all = self.shared.limits.concurrency;
-        let _ended = self.shared.guests.acquire_many(all).await;
+        cores.finish().await;
         Ok(())
     }
 
-    async fn accept(&self, listener: &TcpListener) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+    async fn accept(&self, listener: &TcpListener) -> (std::net::TcpStream, Option<OwnedSemaphorePermit>) {
         // The semaphore is never closed, so there is always a permit in the end.
         let permit = self.shared.connections.clone().acquire_owned().await.ok();
         loop {
-            match listener.accept().await {
-                Ok((stream, _)) => return (stream, permit),
+            match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => return (stream, permit),
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -165,7 +153,7 @@ impl Server {
     }
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
+async fn connection(core: Arc<core::Core>, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(STALLED_MAX));
     let asked = Arc::new(AtomicBool::new(false));
@@ -173,25 +161,32 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, watcher: hyper_util:
         let asked = asked.clone();
         move |request| {
             asked.store(true, Relaxed);
-            bump(&shared.stats.requests);
-            let shared = shared.clone();
-            async move { Ok::<_, Infallible>(exchange::answer(shared, request).await) }
+            bump(&core.shared.stats.requests);
+            let core = core.clone();
+            async move { Ok::<_, Infallible>(exchange::answer(core, request).await) }
         }
     });
-    let serving = builder().serve_connection(TokioIo::new(stream), service).into_owned();
+    let serving = builder().serve_connection(TokioIo::new(joined::Joined(stream)), service).into_owned();
+    let mut serving = std::pin::pin!(watcher.watch(serving));
     // Before hyper knows the version of HTTP it has no timeout of its own.
-    let silent = async {
-        tokio::time::sleep(HEAD_TIMEOUT).await;
-        if asked.load(Relaxed) {
-            std::future::pending::<()>().await;
+    let mut silence = Some(Box::pin(tokio::time::sleep(HEAD_TIMEOUT)));
+    poll_fn(|cx| {
+        if let Poll::Ready(served) = serving.as_mut().poll(cx) {
+            if let Err(error) = served {
+                tracing::debug!("a connection ended early: {error}");
+            }
+            return Poll::Ready(());
         }
-    };
-    tokio::select! {
-        served = watcher.watch(serving) => if let Err(error) = served {
-            tracing::debug!("a connection ended early: {error}");
-        },
-        () = silent => tracing::debug!("a connection without a request was closed"),
-    }
+        if asked.load(Relaxed) {
+            silence = None;
+        }
+        if silence.as_mut().is_some_and(|silence| silence.as_mut().poll(cx).is_ready()) {
+            tracing::debug!("a connection without a request was closed");
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 fn builder() -> Builder<TokioExecutor> {

@@ -33,3 +33,4 @@ mod stdio;
 pub mod target;
 #[cfg(test)]
 mod testing;
+mod turn;

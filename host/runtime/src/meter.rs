@@ -9,6 +9,7 @@
 mod cells;
 mod counters;
 mod gate;
+mod group;
 mod names;
 mod tags;
 
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use cells::Window;
 pub use counters::Counters;
+pub(crate) use group::Group;
 pub use tags::{TagRefusal, TagSet, TagsId};
 
 /// Commits that may wait for the keeper; one more makes the committing instance wait.
@@ -87,20 +89,20 @@ pub struct Dimension {
 /// Units of one dimension and one tag set, never zero, in the unit of the guest (before `per` of the manifest).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delta {
+    /// The number of the component that used the units.
+    pub component: u32,
     /// The number of the dimension.
     pub dimension: u32,
     /// The allocation bucket; [`TagsId::UNTAGGED`] for none.
     pub tags: TagsId,
-    /// How many units were added since the previous commit of the same instance.
+    /// How many units were added since they were last committed.
     pub units: u64,
 }
 
 /// A request to make units durable.
 #[derive(Debug)]
 pub struct Commit {
-    /// The number of the component that used the units.
-    pub component: u32,
-    /// What to record: all of it or nothing.
+    /// What to record: all of it or nothing. Of one instance, or of several that commit together.
     pub deltas: Vec<Delta>,
     /// Answered when the deltas are on disk, or with [`Stopped`] if they never will be. Dropped means the latter.
     pub done: oneshot::Sender<Result<(), Stopped>>,
@@ -161,12 +163,12 @@ pub enum State {
     Stopping,
 }
 
-/// The state and when it began.
+/// The state and when it began, in seconds of Unix time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The state.
     pub state: State,
-    /// Since when, in seconds of Unix time.
+    /// Since when.
     pub since: u64,
 }
 
@@ -218,7 +220,7 @@ pub fn open(dimensions: Vec<Dimension>, granted: Granted) -> (Meter, Desk) {
         dimensions,
         granted,
     });
-    let meter = Meter { shared: shared.clone(), commits: commits_in, attests: attests_in };
+    let meter = Meter { shared: shared.clone(), commits: commits_in, attests: attests_in, group: None };
     (meter, Desk { commits, attests, shared })
 }
 
@@ -229,12 +231,14 @@ pub struct Meter {
     shared: Arc<Shared>,
     commits: mpsc::Sender<Commit>,
     attests: mpsc::Sender<Attest>,
+    /// Whose instances commit together; else each commits alone.
+    group: Option<Arc<Group>>,
 }
 
 impl Meter {
     /// Counters for one new instance of the component with this number.
     pub fn instance(&self, component: u32) -> Counters {
-        Counters::new(self.shared.clone(), self.commits.clone(), component)
+        Counters::new(self.shared.clone(), self.commits.clone(), self.group.clone(), component)
     }
 
     /// What was granted at start.

@@ -101,5 +101,5 @@ pub(crate) fn store(runtime: &Runtime, meter: Meter, counters: Counters) -> wasm
     let wasi = wasmtime_wasi::WasiCtx::builder().build();
     let Runtime { network, limits, stats, .. } = runtime;
     let egress = Egress::new("guest".into(), Vec::new(), network, limits, stats.clone());
-    Guest::store(&runtime.engine, limits, meter, counters, wasi, Arc::new(egress))
+    Guest::store(&runtime.engine, limits, Arc::new(meter), counters, wasi, Arc::new(egress))
 }

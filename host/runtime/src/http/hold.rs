@@ -7,28 +7,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
-use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use super::exchange::Ending;
+use super::body::{BodyError, ResponseBody};
+use super::running::Ending;
 use crate::gauge::Gauge;
 use crate::meter::{Counters, Measure, Stopped};
-
-/// What the server sends.
-pub(super) type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
-
-/// Why a body ends before its end. The connection is closed, so that the client does not take a part for the whole.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
-    #[error("the guest ended before its response")]
-    Broken,
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    #[error(transparent)]
-    Guest(#[from] wasmtime_wasi_http::Error),
-}
 
 /// A response body between guest and client.
 pub(super) struct Held {
@@ -46,25 +31,24 @@ pub(super) struct Held {
 
 type CommitFuture = Pin<Box<dyn Future<Output = Result<(), Stopped>> + Send>>;
 
-/// Wraps the body of a guest's response. `complete` is the guest's stay of execution.
+/// Wraps the body of a guest's response, of so many bytes if its head says so. `complete` is the guest's stay of execution.
 pub(super) fn hold(
     response: Response<HyperOutgoingBody>,
     bodiless: bool,
+    missing: Option<u64>,
     counters: Counters,
     gauge: Arc<Gauge>,
     ending: Arc<Ending>,
-    complete: oneshot::Sender<()>,
+    complete: Option<oneshot::Sender<()>>,
 ) -> Response<ResponseBody> {
-    let length = response.headers().get(http::header::CONTENT_LENGTH);
-    let missing = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let ends_here = bodiless || response.body().is_end_stream() || missing == Some(0);
     response.map(|body| {
-        let mut held = Held { body, held: None, counters, gauge, ending, missing, complete: Some(complete) };
+        let mut held = Held { body, held: None, counters, gauge, ending, missing, complete };
         if ends_here {
             // Nobody may ask for the body, so the end is now.
             held.completed();
         }
-        held.boxed_unsync()
+        ResponseBody::Held(Box::new(held))
     })
 }
 

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
 
-use super::hold::ResponseBody;
+use super::body::ResponseBody;
 
 /// Why no guest answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +29,7 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn response(self) -> Response<ResponseBody> {
         let (status, retry_after_s, text) = self.words();
-        let body = Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {}).boxed_unsync();
-        let mut response = Response::new(body);
+        let mut response = Response::new(ResponseBody::Own(Some(Bytes::from_static(text.as_bytes()))));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

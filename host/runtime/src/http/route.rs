@@ -36,9 +36,14 @@ impl Routes {
         Ok(Self { components })
     }
 
-    /// The component with the longest route that is a prefix of the path, segment by segment.
-    pub(super) fn choose(&self, path: &str) -> Option<&Component> {
-        self.components.iter().find(|component| covers(&component.spec().route, path))
+    /// The number here of the component with the longest route that is a prefix of the path, segment by segment.
+    pub(super) fn choose(&self, path: &str) -> Option<usize> {
+        self.components.iter().position(|component| covers(&component.spec().route, path))
+    }
+
+    /// One that was chosen.
+    pub(super) fn component(&self, number: usize) -> &Component {
+        &self.components[number]
     }
 }
 

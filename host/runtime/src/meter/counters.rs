@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::cells::{Cells, Window};
+use super::group::{self, Joined};
 use super::tags::{Interned, TagSet};
-use super::{Commit, Delta, Measure, Outcome, Shared, Source, Stopped, TagRefusal, TagsId};
+use super::{Commit, Delta, Group, Measure, Outcome, Shared, Source, Stopped, TagRefusal, TagsId};
 
 /// What one guest instance has used. Clones count into the same cells.
 ///
@@ -22,6 +23,8 @@ pub struct Counters {
 struct Own {
     shared: Arc<Shared>,
     commits: mpsc::Sender<Commit>,
+    /// Those that commit together with this one; none: it commits alone.
+    group: Option<Arc<Group>>,
     component: u32,
     untagged: Cells,
     tagged: Mutex<Tagged>,
@@ -39,16 +42,28 @@ struct Tagged {
 #[derive(Debug, Default)]
 struct Turn {
     /// A commit that was sent and whose caller went away before the answer: it is not durable yet.
-    sent: Option<oneshot::Receiver<Result<(), Stopped>>>,
+    sent: Option<Sent>,
     /// Once usage was lost, no later commit may answer that all is well.
     lost: bool,
 }
 
+/// How a commit was sent.
+#[derive(Debug)]
+enum Sent {
+    Alone(oneshot::Receiver<Result<(), Stopped>>),
+    Together(Joined),
+}
+
 impl Counters {
-    pub(super) fn new(shared: Arc<Shared>, commits: mpsc::Sender<Commit>, component: u32) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        commits: mpsc::Sender<Commit>,
+        group: Option<Arc<Group>>,
+        component: u32,
+    ) -> Self {
         let untagged = Cells::new(&shared);
         let (tagged, turn) = <(Mutex<Tagged>, tokio::sync::Mutex<Turn>)>::default();
-        Self { own: Arc::new(Own { shared, commits, component, untagged, tagged, turn }) }
+        Self { own: Arc::new(Own { shared, commits, group, component, untagged, tagged, turn }) }
     }
 
     /// What machine code counts in, as long as this or a clone lives.
@@ -128,11 +143,15 @@ impl Counters {
         if !own.dirty() {
             return Ok(());
         }
+        if let Some(group) = &own.group {
+            turn.sent = Some(Sent::Together(group.join(own.take())));
+            return turn.settle().await;
+        }
         // First a place in the queue, then the units: nothing can be interrupted between taking and sending.
         let place = own.commits.reserve().await.map_err(|_| Stopped)?;
         let (done, answer) = oneshot::channel();
-        place.send(Commit { component: own.component, deltas: own.take(), done });
-        turn.sent = Some(answer);
+        place.send(Commit { deltas: own.take().collect(), done });
+        turn.sent = Some(Sent::Alone(answer));
         turn.settle().await
     }
 }
@@ -141,7 +160,10 @@ impl Turn {
     /// Waits for the answer to a commit that was sent.
     async fn settle(&mut self) -> Result<(), Stopped> {
         if let Some(sent) = &mut self.sent {
-            let answer = sent.await.unwrap_or(Err(Stopped));
+            let answer = match sent {
+                Sent::Alone(answer) => answer.await.unwrap_or(Err(Stopped)),
+                Sent::Together(joined) => joined.await,
+            };
             self.sent = None;
             self.lost |= answer.is_err();
         }
@@ -155,31 +177,24 @@ impl Own {
     }
 
     /// What was counted since the last call. One caller at a time.
-    fn take(&self) -> Vec<Delta> {
-        let delta = |(dimension, tags), units| Delta { dimension, tags, units };
-        let untagged = self.untagged.take(&self.shared).map(|(d, units)| delta((d, TagsId::UNTAGGED), units));
+    fn take(&self) -> impl Iterator<Item = Delta> {
+        let component = self.component;
+        let delta = move |(dimension, tags), units| Delta { component, dimension, tags, units };
+        let untagged = self.untagged.take(&self.shared).map(move |(d, units)| delta((d, TagsId::UNTAGGED), units));
         let tagged = std::mem::take(&mut self.tagged.lock().unwrap_or_else(PoisonError::into_inner).units);
-        let tagged = tagged.into_iter().map(|(key, units)| delta(key, units));
-        untagged.chain(tagged).filter(|delta| delta.units != 0).collect()
+        let tagged = tagged.into_iter().map(move |(key, units)| delta(key, units));
+        untagged.chain(tagged).filter(|delta| delta.units != 0)
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let deltas = self.take();
+        match &self.group {
+            Some(group) if self.dirty() => drop(group.join(self.take())),
+            Some(_) => {}
+            None => group::send_at_once(&self.commits, self.take().collect()),
+        }
         self.untagged.close(&self.shared);
-        if deltas.is_empty() {
-            return;
-        }
-        let (done, _) = oneshot::channel();
-        let commit = Commit { component: self.component, deltas, done };
-        let Err(mpsc::error::TrySendError::Full(commit)) = self.commits.try_send(commit) else { return };
-        let commits = self.commits.clone();
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { commits.send(commit).await })),
-            // Outside a runtime waiting blocks nobody else. A closed channel has no keeper left to tell.
-            Err(_) => drop(commits.blocking_send(commit)),
-        }
     }
 }
 

@@ -37,7 +37,7 @@ fn received(desk: &mut Desk) -> (String, Vec<oneshot::Sender<Result<(), Stopped>
     while let Ok(commit) = desk.commits.try_recv() {
         let deltas: Vec<String> =
             commit.deltas.iter().map(|d| format!("{}/{} +{}", d.dimension, d.tags.0, d.units)).collect();
-        writeln!(text, "component {}: {}", commit.component, deltas.join(", ")).unwrap();
+        writeln!(text, "component {}: {}", commit.deltas[0].component, deltas.join(", ")).unwrap();
         answers.push(commit.done);
     }
     (text, answers)

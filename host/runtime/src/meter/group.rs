@@ -1,0 +1,212 @@
+//! Commits of one thread that go to the keeper together: one message and one wake a group, however many wait for it.
+//!
+//! While a group is on its way to the disk the next one gathers. A thread that has nothing else to do sends at once; one that
+//! is busy lets more requests gather for a moment, since a write costs the same for one and for a hundred.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Commit, Delta, Meter, Stopped, TagsId};
+
+/// How long a busy thread lets a group gather.
+const GATHER: Duration = Duration::from_millis(1);
+
+impl Meter {
+    /// The same meter for the instances of one thread, which commit together while somebody polls [`Group::keep`].
+    pub(crate) fn together(&self) -> (Self, Arc<Group>) {
+        let group = Group::new(self.commits.clone());
+        (Self { group: Some(group.clone()), ..self.clone() }, group)
+    }
+}
+
+/// The groups of one thread: the one that gathers, and the one that is under way.
+#[derive(Debug)]
+pub(crate) struct Group {
+    commits: mpsc::Sender<Commit>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Units by component, dimension and tag set.
+    units: BTreeMap<(u32, u32, TagsId), u64>,
+    /// What those wait for whose units are in the sums.
+    gathering: Arc<Batch>,
+    /// Sent, and not answered yet.
+    under_way: Option<Arc<Batch>>,
+    /// The thread has nothing else to do.
+    idle: bool,
+    /// Of who sends.
+    sender: Option<Waker>,
+}
+
+/// One group, for those who wait for it.
+#[derive(Debug, Default)]
+struct Batch {
+    outcome: Mutex<Outcome>,
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    answer: Option<Result<(), Stopped>>,
+    waiting: Vec<Waker>,
+}
+
+impl Group {
+    pub(super) fn new(commits: mpsc::Sender<Commit>) -> Arc<Self> {
+        Arc::new(Self { commits, state: Mutex::default() })
+    }
+
+    /// Puts units into the group that gathers. What is returned ends when they are on disk; dropping it loses nothing.
+    pub(super) fn join(&self, deltas: impl Iterator<Item = Delta>) -> Joined {
+        let mut state = self.state();
+        let first = state.units.is_empty();
+        for delta in deltas {
+            // Each dimension counts all of its units in 64 bits, so a part of them fits.
+            *state.units.entry((delta.component, delta.dimension, delta.tags)).or_default() += delta.units;
+        }
+        if first && let Some(sender) = &state.sender {
+            sender.wake_by_ref();
+        }
+        Joined { batch: state.gathering.clone(), place: None }
+    }
+
+    /// To be called when the thread has nothing else to do.
+    pub(crate) fn idle(&self) {
+        let mut state = self.state();
+        if !state.units.is_empty()
+            && !std::mem::replace(&mut state.idle, true)
+            && let Some(sender) = &state.sender
+        {
+            sender.wake_by_ref();
+        }
+    }
+
+    /// Sends group after group for as long as it is polled.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        loop {
+            std::future::poll_fn(|cx| self.poll(cx, |state| !state.units.is_empty())).await;
+            let _late =
+                tokio::time::timeout(GATHER, std::future::poll_fn(|cx| self.poll(cx, |state| state.idle))).await;
+            // First a place in the queue, then the units: nothing can be interrupted between taking and sending.
+            let Ok(place) = self.commits.reserve().await else {
+                self.take().1.answer(Err(Stopped));
+                continue;
+            };
+            let (deltas, batch) = self.take();
+            let (done, answer) = oneshot::channel();
+            place.send(Commit { deltas, done });
+            let answer = answer.await.unwrap_or(Err(Stopped));
+            self.state().under_way = None;
+            batch.answer(answer);
+        }
+    }
+
+    /// Returns when all units that were put into groups are on disk, or never will be.
+    pub(crate) async fn settled(&self) {
+        let under_way = self.state().under_way.clone();
+        if let Some(batch) = under_way {
+            let _ = Joined { batch, place: None }.await;
+        }
+        let gathering = {
+            let state = self.state();
+            (!state.units.is_empty()).then(|| state.gathering.clone())
+        };
+        if let Some(batch) = gathering {
+            let _ = Joined { batch, place: None }.await;
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>, ready: impl Fn(&State) -> bool) -> Poll<()> {
+        let mut state = self.state();
+        if ready(&state) {
+            return Poll::Ready(());
+        }
+        state.sender = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// What has gathered; from now on the next group does.
+    fn take(&self) -> (Vec<Delta>, Arc<Batch>) {
+        let mut state = self.state();
+        let batch = std::mem::take(&mut state.gathering);
+        state.under_way = Some(batch.clone());
+        state.idle = false;
+        let delta = |((component, dimension, tags), units)| Delta { component, dimension, tags, units };
+        (std::mem::take(&mut state.units).into_iter().map(delta).collect(), batch)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Group {
+    /// The thread was ended at once: what gathered is sent without waiting.
+    fn drop(&mut self) {
+        let deltas = self.take().0;
+        send_at_once(&self.commits, deltas);
+    }
+}
+
+impl Batch {
+    fn answer(&self, answer: Result<(), Stopped>) {
+        let waiting = {
+            let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+            outcome.answer = Some(answer);
+            std::mem::take(&mut outcome.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Waits for a group.
+#[derive(Debug)]
+pub(super) struct Joined {
+    batch: Arc<Batch>,
+    /// Of the waker among those that wait.
+    place: Option<usize>,
+}
+
+impl Future for Joined {
+    type Output = Result<(), Stopped>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let batch = self.batch.clone();
+        let mut outcome = batch.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = outcome.answer {
+            return Poll::Ready(answer);
+        }
+        match self.place.and_then(|place| outcome.waiting.get_mut(place)) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => {
+                self.place = Some(outcome.waiting.len());
+                outcome.waiting.push(cx.waker().clone());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// Sends units that nobody waits for. Usage added stays, also after a trap.
+pub(super) fn send_at_once(commits: &mpsc::Sender<Commit>, deltas: Vec<Delta>) {
+    if deltas.is_empty() {
+        return;
+    }
+    let (done, _) = oneshot::channel();
+    let Err(mpsc::error::TrySendError::Full(commit)) = commits.try_send(Commit { deltas, done }) else { return };
+    let commits = commits.clone();
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(async move { commits.send(commit).await })),
+        // Outside a runtime waiting blocks nobody else. A closed channel has no keeper left to tell.
+        Err(_) => drop(commits.blocking_send(commit)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

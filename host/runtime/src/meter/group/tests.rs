@@ -1,0 +1,100 @@
+use std::pin::pin;
+
+use super::super::{Desk, Dimension, Granted, Pricing, Source, open};
+use super::*;
+
+fn meter() -> (Meter, Desk) {
+    let dimension = |key: &str| Dimension { key: key.to_string(), source: Source::Guest, tag_keys: Vec::new() };
+    let granted = Granted { product: "p".into(), listing: "paid".into(), pricing: Pricing::Custom, since: 0 };
+    open(vec![dimension("images"), dimension("bytes")], granted)
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The commits at the desk, as `component dimension units`.
+fn received(desk: &mut Desk) -> Vec<(String, oneshot::Sender<Result<(), Stopped>>)> {
+    let mut all = Vec::new();
+    while let Ok(commit) = desk.commits.try_recv() {
+        let deltas = commit.deltas.iter().map(|d| format!("{} {} {}", d.component, d.dimension, d.units));
+        all.push((deltas.collect::<Vec<_>>().join(", "), commit.done));
+    }
+    all
+}
+
+#[tokio::test]
+async fn those_that_come_together_are_one_commit_and_each_waits_for_it() {
+    let (meter, mut desk) = meter();
+    let (meter, group) = meter.together();
+    let mut keep = pin!(group.clone().keep());
+    assert!(poll(keep.as_mut()).is_pending());
+    let all = [meter.instance(7), meter.instance(7), meter.instance(8)];
+    for counters in &all {
+        counters.add(0, 2);
+    }
+    all[2].add(1, 5);
+    let [mut first, mut second, mut third] = all.each_ref().map(|counters| Box::pin(counters.commit()));
+    for waiting in [&mut first, &mut second, &mut third] {
+        assert!(poll(waiting.as_mut()).is_pending());
+    }
+    assert!(poll(keep.as_mut()).is_pending());
+    assert!(received(&mut desk).is_empty(), "a busy thread lets more gather");
+    group.idle();
+    assert!(poll(keep.as_mut()).is_pending());
+    let (text, done) = received(&mut desk).pop().unwrap();
+    assert_eq!(text, "7 0 4, 8 0 2, 8 1 5");
+
+    // What comes while that is under way is the next group, and waits for its own answer.
+    let late = meter.instance(7);
+    late.add(0, 1);
+    let mut later = pin!(late.commit());
+    assert!(poll(later.as_mut()).is_pending());
+    group.idle();
+    assert!(poll(keep.as_mut()).is_pending());
+    assert!(received(&mut desk).is_empty(), "one group at a time");
+    done.send(Ok(())).unwrap();
+    assert!(poll(keep.as_mut()).is_pending());
+    for waiting in [&mut first, &mut second, &mut third] {
+        assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(())));
+    }
+    assert!(poll(later.as_mut()).is_pending());
+    let (text, done) = received(&mut desk).pop().unwrap();
+    assert_eq!(text, "7 0 1");
+    done.send(Err(Stopped)).unwrap();
+    assert!(poll(keep.as_mut()).is_pending());
+    assert_eq!(poll(later.as_mut()), Poll::Ready(Err(Stopped)));
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_sent_all_the_same() {
+    let (meter, mut desk) = meter();
+    let (meter, group) = meter.together();
+    let counters = meter.instance(1);
+    counters.add(0, 3);
+    {
+        let mut waiting = pin!(counters.commit());
+        assert!(poll(waiting.as_mut()).is_pending());
+    }
+    counters.add(0, 4);
+    drop(counters);
+    let mut settled = Box::pin(group.settled());
+    assert!(poll(settled.as_mut()).is_pending());
+    {
+        let mut keep = pin!(group.clone().keep());
+        group.idle();
+        assert!(poll(keep.as_mut()).is_pending());
+        let (text, done) = received(&mut desk).pop().unwrap();
+        assert_eq!(text, "1 0 7");
+        done.send(Ok(())).unwrap();
+        assert!(poll(keep.as_mut()).is_pending());
+    }
+    assert_eq!(poll(settled.as_mut()), Poll::Ready(()));
+    drop(settled);
+
+    // Nobody sends any more: the end of the thread does.
+    let counters = meter.instance(1);
+    counters.add(1, 9);
+    drop((counters, meter, group));
+    assert_eq!(received(&mut desk).pop().unwrap().0, "1 1 9");
+}
