@@ -16,17 +16,17 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// The name of the program.
 pub const NAME: &str = "tollgate-host";
 
-/// The file of the host to pack on.
+/// The file of the host to pack on; one that is built for it runs components of WASI 0.3 if `p3`.
 ///
 /// # Errors
 /// There is none, and none can be built.
-pub async fn find(named: Option<&Path>) -> Result<PathBuf> {
+pub async fn find(named: Option<&Path>, p3: bool) -> Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }
     let source = source();
     if source.join("host/Cargo.toml").exists() {
-        return build(&source, Profile::Release).await;
+        return build(&source, Profile::Release, p3).await;
     }
     let own = std::env::current_exe().map_err(|error| Trouble::file("find", Path::new("tollgate itself"), &error))?;
     let beside = own.with_file_name(NAME);
@@ -59,7 +59,7 @@ pub fn source() -> PathBuf {
 ///
 /// # Errors
 /// The build fails.
-pub async fn build(source: &Path, profile: Profile) -> Result<PathBuf> {
+pub async fn build(source: &Path, profile: Profile, p3: bool) -> Result<PathBuf> {
     let progress = Progress::start(&format!("building {NAME}"));
     let mut command = Command::new(environment::cargo());
     command
@@ -69,6 +69,9 @@ pub async fn build(source: &Path, profile: Profile) -> Result<PathBuf> {
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     if profile == Profile::Release {
         command.arg("--release");
+    }
+    if p3 {
+        command.args(["--features", "p3"]);
     }
     // Only how the program is linked: libraries, build scripts and macros stay as they are.
     command.args(["--", "-C", "target-feature=+crt-static"]);

@@ -5,15 +5,16 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use tollgate_host::product::bundle::Bundle;
 use tollgate_host::product::bundle::digest::Digest;
 use tollgate_host::product::bundle::head::Purpose;
 use tollgate_host::product::bundle::key::SigningKey;
+use tollgate_host::product::bundle::slot::{self, Kind};
 use tollgate_host::product::bundle::write::{self, CompiledComponent, Contents};
-use tollgate_host::product::bundle::{Bundle, slot};
 use tollgate_host::product::load;
-use tollgate_host::product::manifest::{FILE_NAME, Manifest, canonical};
+use tollgate_host::product::manifest::{ComponentEntry, FILE_NAME, Manifest, canonical};
 use tollgate_host::product::source::Source;
-use tollgate_runtime::compile::compile;
+use tollgate_runtime::compile;
 use tollgate_runtime::target::Cpu;
 use zeroize::Zeroizing;
 
@@ -34,8 +35,9 @@ pub async fn run(arguments: Pack) -> Result<()> {
     let product = Product::read(&arguments.product)?;
     let cpu = cpu(&arguments.cpu)?;
     interrupt::or(product.build()).await?;
-    let host = interrupt::or(host_binary::find(arguments.host.as_deref())).await?;
-    let host = read_host(&host, cpu, arguments.lab)?;
+    let p3 = product.manifest.components.iter().try_fold(false, |p3, entry| Ok::<_, Trouble>(p3 | is_p3(entry)?))?;
+    let host = interrupt::or(host_binary::find(arguments.host.as_deref(), p3)).await?;
+    let host = read_host(&host, cpu, arguments.lab, p3)?;
     let contents = contents(&product, cpu, arguments.preview)?;
     let file = write::write(host, contents, &key).map_err(|error| no_host(&error.to_string()))?;
     put(&file, &arguments.output)?;
@@ -86,10 +88,22 @@ fn cpu(name: &str) -> Result<Cpu> {
     ))
 }
 
-fn read_host(path: &Path, cpu: Cpu, lab: bool) -> Result<Vec<u8>> {
+fn is_p3(entry: &ComponentEntry) -> Result<bool> {
+    let bytes = load::read(entry).map_err(|error| refused(&error.to_string()))?;
+    compile::is_p3(&bytes, &entry.id).map_err(|error| refused(&format!("{error}\nfile: {}", entry.source.display())))
+}
+
+fn read_host(path: &Path, cpu: Cpu, lab: bool, p3: bool) -> Result<Vec<u8>> {
     let host = std::fs::read(path).map_err(|error| Trouble::file("read", path, &error))?;
-    let production = slot::is_production(&host).map_err(|error| no_host(&format!("{}: {error}", path.display())))?;
-    if !production && !lab {
+    let kind = slot::kind(&host).map_err(|error| no_host(&format!("{}: {error}", path.display())))?;
+    if p3 && kind == (Kind::Production { p3: false }) {
+        return Err(Trouble::new(
+            format!("{} does not run components of WASI 0.3, and the product has one", path.display()),
+            "the engine has it as an experiment, so a host runs them only if it was built for it",
+            "leave --host out, or build it so: cargo build --release -p tollgate-host --features p3",
+        ));
+    }
+    if kind == Kind::Lab && !lab {
         return Err(Trouble::new(
             format!("{} is not the production host: it has a compiler in it and can be led elsewhere", path.display()),
             "it is `tollgate` itself, or a host from a build of the whole workspace",
@@ -143,7 +157,7 @@ fn compiled(product: &Product, cpu: Cpu) -> Result<Vec<CompiledComponent>> {
         progress.step(&entry.id);
         let bytes = load::read(entry).map_err(|error| refused(&error.to_string()))?;
         let source = Digest::of(&bytes);
-        let code = compile(cpu, &bytes, &entry.id)
+        let code = compile::compile(cpu, &bytes, &entry.id)
             .map_err(|error| refused(&format!("{error}\nfile: {}", entry.source.display())))?;
         components.push(CompiledComponent { id: entry.id.clone(), code, source });
     }

@@ -18,7 +18,7 @@ use crate::support::{CODE, Lab, METER_HTTP, TOLLGATE, body, guest, operator_sees
 /// The production host as it is shipped: alone, without a dynamic linker. Optimised a little less.
 pub(crate) async fn production_host() -> &'static Path {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    BUILT.get_or_init(async || host_binary::build(root(), Profile::Dev).await.unwrap()).await
+    BUILT.get_or_init(async || host_binary::build(root(), Profile::Dev, false).await.unwrap()).await
 }
 
 /// The tool. In processes of its own: a file that this process has open for writing cannot be run.
@@ -52,7 +52,7 @@ pub(crate) async fn ship(folder: &Path, manifest: &str) -> PathBuf {
 }
 
 /// Packs a product for the lab: on the tool itself, which holds the host library.
-async fn packed(product: &Path, folder: &Path) -> PathBuf {
+pub(crate) async fn packed(product: &Path, folder: &Path) -> PathBuf {
     let (key, output) = (key(folder, "vendor.pem").await, folder.join("packed"));
     let ended = pack(product, &key, Path::new(TOLLGATE), &output, &["--lab"]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -64,7 +64,7 @@ pub(crate) fn text(path: &Path) -> &str {
 }
 
 /// A host in a new task that runs what it carries.
-async fn carrying(lab: &Lab, program: &Path) -> HostCommand {
+pub(crate) async fn carrying(lab: &Lab, program: &Path) -> HostCommand {
     let task = lab.control().task("ecs").await.unwrap();
     HostCommand::new(program, lab.control().origin(), &task, program, &lab.ledger())
 }

@@ -35,6 +35,7 @@ mod fuzz;
 mod bad_input;
 mod hardening;
 mod hostile;
+mod later;
 mod limits;
 mod production;
 mod redirect;

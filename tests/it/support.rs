@@ -55,6 +55,11 @@ impl Lab {
         Self::guest("meter-command.wasm", manifest).await
     }
 
+    /// The guest `meter-later` under this manifest, on sale and subscribed.
+    pub(crate) async fn later(manifest: &str) -> Self {
+        Self::guest("meter_later.wasm", manifest).await
+    }
+
     async fn guest(component: &str, manifest: &str) -> Self {
         Self::with(&std::fs::read(guest(component).await).unwrap(), manifest).await
     }
@@ -155,7 +160,8 @@ pub(crate) async fn example(name: &str) -> Product {
 pub(crate) async fn guest(component: &str) -> PathBuf {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let sources = ["hostile.wasm", "meter_http.wasm", "meter-command.wasm"].map(|file| place.join(file));
+    let sources =
+        ["hostile.wasm", "meter_http.wasm", "meter-command.wasm", "meter_later.wasm"].map(|file| place.join(file));
     BUILT.get_or_init(async || build::components(&root().join("tests/guests"), &sources).await.unwrap()).await;
     place.join(component)
 }

@@ -116,6 +116,7 @@ fn load(code: &[u8]) -> Component {
         uncounted: Vec::new(),
         egress: Vec::new(),
         mounts: Vec::new(),
+        reuse: None,
     };
     Component::load(&runtime, code, Run::Command, spec).expect("loads")
 }

@@ -32,7 +32,7 @@ impl Code {
 
     /// The component, with its code where it is.
     #[expect(unsafe_code, reason = "the bytes become machine code")]
-    pub(crate) fn component(self, engine: &Engine) -> wasmtime::Result<Component> {
+    pub(crate) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: whoever made this value has promised that the bytes are code of our compiler and stay as they are.
         unsafe { Component::deserialize_raw(engine, NonNull::from(self.bytes)) }
     }

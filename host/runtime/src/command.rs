@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi::p2::bindings::CommandPre;
 
-use crate::component::{Component, Pre};
+use crate::component::{Component, Pre, Run};
 use crate::gauge::{Gauge, Gauged};
 use crate::guest::Guest;
 use crate::meter::{Counters, Meter, Stopped};
@@ -71,12 +70,14 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<i32, RunError> {
     let id = component.spec.id.clone();
-    let Pre::Command(pre) = &component.pre else { return Err(RunError::NotACommand { id }) };
+    if component.run() != Run::Command {
+        return Err(RunError::NotACommand { id });
+    }
     let counters = meter.instance(component.spec.index);
     let gauge = std::sync::Arc::new(Gauge::new(counters.clone(), component.carry.clone()));
     let mut store = component.command_store(std::sync::Arc::new(meter.clone()), counters.clone(), args);
     bump(&component.runtime.stats.instances_created);
-    let guest = Gauged { future: Box::pin(main(pre, &mut store, &id)), gauge: gauge.clone() };
+    let guest = Gauged { future: Box::pin(main(&component.pre, &mut store, &id)), gauge: gauge.clone() };
     let interrupted = async {
         if stop.wait_for(|&stop| stop).await.is_err() {
             std::future::pending::<()>().await;
@@ -97,10 +98,22 @@ pub async fn run(
     Ok(code)
 }
 
-async fn main(pre: &CommandPre<Guest>, store: &mut wasmtime::Store<Guest>, id: &str) -> Result<i32, RunError> {
+async fn main(pre: &Pre, store: &mut wasmtime::Store<Guest>, id: &str) -> Result<i32, RunError> {
     let start = |error: wasmtime::Error| RunError::Start { id: id.to_string(), detail: format!("{error:#}") };
-    let command = pre.instantiate_async(&mut *store).await.map_err(start)?;
-    match command.wasi_cli_run().call_run(&mut *store).await {
+    let returned = match pre {
+        Pre::Command(pre) => {
+            let command = pre.instantiate_async(&mut *store).await.map_err(start)?;
+            command.wasi_cli_run().call_run(&mut *store).await
+        }
+        #[cfg(feature = "p3")]
+        Pre::LaterCommand(pre) => {
+            let command = pre.instantiate_async(&mut *store).await.map_err(start)?;
+            let ran = store.run_concurrent(async |accessor| command.wasi_cli_run().call_run(accessor).await).await;
+            ran.and_then(|returned| returned)
+        }
+        _ => return Err(RunError::NotACommand { id: id.to_string() }),
+    };
+    match returned {
         Ok(Ok(())) => Ok(0),
         Ok(Err(())) => Ok(1),
         Err(error) => match error.downcast_ref::<I32Exit>() {

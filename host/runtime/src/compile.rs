@@ -4,7 +4,7 @@ use wasmtime::{Config, Engine};
 
 use crate::builtin;
 use crate::component::LoadError;
-use crate::engine;
+use crate::engine::{self, Wasi};
 use crate::target::Cpu;
 
 /// The first bytes of a module and of a component of the binary format.
@@ -19,20 +19,29 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 pub fn compile(cpu: Cpu, bytes: &[u8], id: &str) -> Result<Vec<u8>, LoadError> {
     check_form(bytes, id)?;
     let refused = |error: wasmtime::Error| LoadError::Compile { id: id.to_string(), detail: format!("{error:#}") };
-    let engine = Engine::new(&config(cpu).map_err(refused)?).map_err(refused)?;
-    let composed = builtin::compose(bytes, id)?;
+    let (composed, wasi) = builtin::compose(bytes, id)?;
+    let engine = Engine::new(&config(cpu, wasi).map_err(refused)?).map_err(refused)?;
     let compiler = builtin::compiler(&engine, &composed).map_err(refused)?;
     compiler.compile_component_serialized().map_err(refused)
 }
 
-/// The same with each `add` as a call of the host: what the benchmark compares with.
+/// Whether the component is built for WASI 0.3, which only a host with the feature `p3` runs.
+///
+/// # Errors
+/// The bytes are no component.
+pub fn is_p3(bytes: &[u8], id: &str) -> Result<bool, LoadError> {
+    check_form(bytes, id)?;
+    builtin::compose(bytes, id).map(|(_, wasi)| wasi != Wasi::P2)
+}
+
+/// The same for WASI 0.2 with each `add` as a call of the host: what the benchmark compares with.
 ///
 /// # Errors
 /// As for [`compile`].
 pub fn compile_calling(cpu: Cpu, bytes: &[u8], id: &str) -> Result<Vec<u8>, LoadError> {
     check_form(bytes, id)?;
     let refused = |error: wasmtime::Error| LoadError::Compile { id: id.to_string(), detail: format!("{error:#}") };
-    let engine = Engine::new(&config(cpu).map_err(refused)?).map_err(refused)?;
+    let engine = Engine::new(&config(cpu, Wasi::P2).map_err(refused)?).map_err(refused)?;
     engine.precompile_component(bytes).map_err(refused)
 }
 
@@ -51,8 +60,8 @@ pub(crate) fn check_form(bytes: &[u8], id: &str) -> Result<(), LoadError> {
 }
 
 #[expect(unsafe_code, reason = "wasmtime cannot know which of the compiler's settings are sound")]
-fn config(cpu: Cpu) -> wasmtime::Result<Config> {
-    let mut config = engine::config(None);
+fn config(cpu: Cpu, wasi: Wasi) -> wasmtime::Result<Config> {
+    let mut config = engine::config(None, wasi);
     config.target(cpu.triple())?;
     if let Some(preset) = cpu.preset() {
         // SAFETY: this names the instructions of a processor. The host looks whether it has them, and refuses the code

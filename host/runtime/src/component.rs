@@ -1,40 +1,28 @@
 //! Admits components: from bytes to something that can be instantiated, or the reason why not.
 
+mod check;
+mod pre;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::component::Component as Compiled;
-use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::backoff::Backoff;
 #[cfg(any(test, feature = "compiler"))]
 use crate::builtin;
 use crate::code::Code;
 use crate::egress::{Egress, Origin};
-use crate::engine::Runtime;
+use crate::engine::{Runtime, Wasi};
 use crate::gauge::Carry;
 use crate::guest::Guest;
-use crate::limits::{MEMORIES_MAX, RANDOM_BYTES_MAX, TABLES_MAX};
+use crate::limits::RANDOM_BYTES_MAX;
 use crate::meter::{Counters, Meter};
 #[cfg(any(test, feature = "compiler"))]
 use crate::stats::bump;
 use crate::stdio::{Lines, Log};
-
-/// Packages of which a guest may import any interface, up to the version this host has.
-const PACKAGES: [&str; 9] = [
-    // Only our own part of a component imports it; guests that do are refused before they are compiled.
-    "tollgate:host/",
-    "tollgate:metering/",
-    "wasi:cli/",
-    "wasi:clocks/",
-    "wasi:filesystem/",
-    "wasi:http/",
-    "wasi:io/",
-    "wasi:random/",
-    "wasi:sockets/",
-];
+pub(crate) use pre::Pre;
 
 /// What a component is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +38,14 @@ impl Run {
     fn export(self) -> &'static str {
         match self {
             Self::Http => "wasi:http/incoming-handler",
+            Self::Command => "wasi:cli/run",
+        }
+    }
+
+    /// The same of WASI 0.3.
+    fn later_export(self) -> &'static str {
+        match self {
+            Self::Http => "wasi:http/handler",
             Self::Command => "wasi:cli/run",
         }
     }
@@ -80,6 +76,19 @@ pub struct ComponentSpec {
     pub egress: Vec<Origin>,
     /// The only folders it sees.
     pub mounts: Vec<Mount>,
+    /// None: each request has an instance of its own.
+    pub reuse: Option<Reuse>,
+}
+
+/// How long an instance may answer one request after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// Requests of one instance at most.
+    pub requests: u32,
+    /// Seconds from its first request on.
+    pub seconds: u32,
+    /// One that has grown larger is not used again.
+    pub memory_mib: u32,
 }
 
 /// A folder of the host that a component sees. No path and no symbolic link leads out of it.
@@ -156,6 +165,15 @@ pub enum LoadError {
         /// The limit.
         allowed: String,
     },
+    /// Instances of WASI 0.2 that were to be used again.
+    #[error(
+        "component \"{id}\": [component.reuse] is for components of WASI 0.3, and this one is of WASI 0.2, where what an \
+         instance has left open after a request would keep the next one waiting. Remove it, or build for WASI 0.3"
+    )]
+    NotReusable {
+        /// The component.
+        id: String,
+    },
     /// Compiled code that this host cannot use.
     #[error(
         "component \"{id}\": its compiled code cannot be used: {detail}. Likely cause: packed with another version of \
@@ -191,12 +209,6 @@ pub struct Component {
     egress: Arc<Egress>,
 }
 
-#[derive(Clone)]
-pub(crate) enum Pre {
-    Http(ProxyPre<Guest>),
-    Command(CommandPre<Guest>),
-}
-
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Component").field("spec", &self.spec).finish_non_exhaustive()
@@ -211,6 +223,12 @@ impl Component {
     /// Each [`LoadError`] is a fault of the product; trying again does not help.
     pub fn load(runtime: &Runtime, code: Code, run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
         let made = code.component(&runtime.engine);
+        // Each engine takes only code that was compiled for one like it, and says so before anything is mapped.
+        #[cfg(feature = "p3")]
+        let made = made.or_else(|error| match runtime.concurrent() {
+            Ok(concurrent) => code.component(&concurrent.engine).map_err(|_| error),
+            Err(_) => Err(error),
+        });
         let id = spec.id.clone();
         Self::link(runtime, made.map_err(|error| LoadError::Code { id, detail: format!("{error:#}") })?, run, spec)
     }
@@ -224,8 +242,9 @@ impl Component {
     pub fn compile(runtime: &Runtime, bytes: &[u8], run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
         crate::compile::check_form(bytes, &spec.id)?;
         let refused = |error| LoadError::Compile { id: spec.id.clone(), detail: format!("{error:#}") };
-        let composed = builtin::compose(bytes, &spec.id)?;
-        let compiler = builtin::compiler(&runtime.engine, &composed).map_err(refused)?;
+        let (composed, wasi) = builtin::compose(bytes, &spec.id)?;
+        let (engine, _) = runtime.of(wasi).map_err(|error| refused(error.into()))?;
+        let compiler = builtin::compiler(engine, &composed).map_err(refused)?;
         let compiled = compiler.compile_component().map_err(refused)?;
         bump(&runtime.stats.components_compiled);
         Self::link(runtime, compiled, run, spec)
@@ -234,16 +253,17 @@ impl Component {
     fn link(runtime: &Runtime, compiled: Compiled, run: Run, spec: ComponentSpec) -> Result<Self, LoadError> {
         let id = &spec.id;
         let refused = |error: wasmtime::Error| LoadError::Compile { id: id.clone(), detail: format!("{error:#}") };
-        check_exports(runtime, &compiled, run, id)?;
-        check_imports(runtime, &compiled, id)?;
-        check_size(runtime, &compiled, id)?;
+        let wasi = check::exports(&compiled, run, id)?;
+        if spec.reuse.is_some() && (wasi == Wasi::P2 || run == Run::Command) {
+            return Err(LoadError::NotReusable { id: id.clone() });
+        }
+        check::imports(&compiled, wasi, id)?;
+        check::size(&runtime.limits, &compiled, id)?;
+        let (_, linker) = runtime.of(wasi).map_err(|error| refused(error.into()))?;
         // Names are known by now; what is left is an interface of which this host has an older text.
         let unknown = |error: wasmtime::Error| LoadError::UnknownImport { id: id.clone(), names: format!("{error:#}") };
-        let instance = runtime.linker.instantiate_pre(&compiled).map_err(unknown)?;
-        let pre = match run {
-            Run::Http => Pre::Http(ProxyPre::new(instance).map_err(refused)?),
-            Run::Command => Pre::Command(CommandPre::new(instance).map_err(refused)?),
-        };
+        let instance = linker.instantiate_pre(&compiled).map_err(unknown)?;
+        let pre = Pre::new(instance, run, wasi).map_err(refused)?;
         compiled.initialize_copy_on_write_image().map_err(refused)?;
         let log = Arc::new(Log::new(id.clone(), runtime.stats.clone()));
         let Runtime { network, limits, stats, .. } = runtime;
@@ -266,10 +286,7 @@ impl Component {
 
     /// What it is for.
     pub fn run(&self) -> Run {
-        match self.pre {
-            Pre::Http(_) => Run::Http,
-            Pre::Command(_) => Run::Command,
-        }
+        self.pre.run()
     }
 
     /// A store for one request: output goes to the log.
@@ -308,62 +325,8 @@ impl Component {
     }
 
     fn store(&self, meter: Arc<Meter>, counters: Counters, wasi: WasiCtx) -> wasmtime::Store<Guest> {
-        Guest::store(&self.runtime.engine, &self.runtime.limits, meter, counters, wasi, self.egress.clone())
+        Guest::store(self.pre.engine(), &self.runtime.limits, meter, counters, wasi, self.egress.clone())
     }
-}
-
-fn check_exports(runtime: &Runtime, compiled: &Compiled, run: Run, id: &str) -> Result<(), LoadError> {
-    let ty = compiled.component_type();
-    let exports: Vec<&str> = ty.exports(&runtime.engine).map(|(name, _)| name).collect();
-    let has = |interface: &str, version: &str| {
-        let (name, version) = (format!("{interface}@"), format!("@{version}"));
-        exports.iter().any(|export| export.starts_with(&name) && export.contains(&version))
-    };
-    if has(run.export(), "0.2.") {
-        return Ok(());
-    }
-    let other = if run == Run::Http { Run::Command } else { Run::Http };
-    let cause = if has(other.export(), "0.2.") {
-        match other {
-            Run::Http => "it answers requests. Say run = \"http\"",
-            Run::Command => "it is a command. Say run = \"command\"",
-        }
-    } else if has("wasi:http/handler", "0.3.") || has("wasi:cli/run", "0.3.") {
-        "it is built for WASI 0.3. Build for WASI 0.2"
-    } else {
-        "built as a library, or for a world of another host. Build for the world in `wit/worlds.wit`"
-    };
-    let exports = if exports.is_empty() { "nothing".to_string() } else { exports.join(", ") };
-    Err(LoadError::WrongWorld { id: id.to_string(), run: run.name(), missing: run.export(), exports, cause })
-}
-
-fn check_imports(runtime: &Runtime, compiled: &Compiled, id: &str) -> Result<(), LoadError> {
-    let ty = compiled.component_type();
-    let known = |name: &str| {
-        let version = name.split_once('@').map_or("", |(_, version)| version);
-        let right = if name.starts_with("wasi:") { "0.2." } else { "0.1." };
-        PACKAGES.iter().any(|package| name.starts_with(package)) && version.starts_with(right)
-    };
-    let names: Vec<&str> = ty.imports(&runtime.engine).map(|(name, _)| name).filter(|name| !known(name)).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    Err(LoadError::UnknownImport { id: id.to_string(), names: names.join(", ") })
-}
-
-fn check_size(runtime: &Runtime, compiled: &Compiled, id: &str) -> Result<(), LoadError> {
-    let Some(needs) = compiled.resources_required() else { return Ok(()) };
-    let too_large = |needs: String, allowed: String| Err(LoadError::TooLarge { id: id.to_string(), needs, allowed });
-    let pages = needs.max_initial_memory_size.unwrap_or(0);
-    let pages_max = u64::from(runtime.limits.memory_mib) * 16;
-    if pages > pages_max {
-        return too_large(format!("{} MiB of memory", pages.div_ceil(16)), format!("{} MiB", pages_max / 16));
-    }
-    if needs.num_memories > MEMORIES_MAX || needs.num_tables > TABLES_MAX {
-        let needs = format!("{} memories and {} tables", needs.num_memories, needs.num_tables);
-        return too_large(needs, format!("{MEMORIES_MAX} and {TABLES_MAX}"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

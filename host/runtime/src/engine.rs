@@ -13,6 +13,9 @@ use crate::imports;
 use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::stats::Stats;
 
+#[cfg(feature = "p3")]
+mod concurrent;
+
 /// A guest computes for one to two of them before it lets others on its thread go first.
 const EPOCH: Duration = Duration::from_millis(2);
 /// Memory of a pool slot that stays mapped between two instances, so that the next one faults less.
@@ -50,6 +53,21 @@ pub struct Runtime {
     pub(crate) stats: Arc<Stats>,
     pub(crate) network: Network,
     pooled: bool,
+    /// Instances that wait for their next request, of all components.
+    #[cfg(feature = "p3")]
+    pub(crate) kept: Arc<std::sync::atomic::AtomicU32>,
+    #[cfg(feature = "p3")]
+    concurrent: Arc<std::sync::OnceLock<Result<concurrent::Concurrent, String>>>,
+}
+
+/// The generation of WASI that a component is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wasi {
+    /// WASI 0.2.
+    P2,
+    /// WASI 0.3.
+    #[cfg(feature = "p3")]
+    P3,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -67,21 +85,41 @@ impl Runtime {
     ///
     /// The engine itself was refused, with and without a pool.
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
-        let (engine, pooled) = match Engine::new(&config(Some(pool(&options.limits)))) {
+        let (engine, pooled) = match Engine::new(&config(Some(pool(&options.limits)), Wasi::P2)) {
             Ok(engine) => (engine, true),
             Err(error) => {
                 tracing::warn!(
                     "no address space for a pool of instances ({error:#}): each request allocates its own memory, \
                      which is slower; likely cause: a limit on virtual memory"
                 );
-                (Engine::new(&config(None)).map_err(EngineError::new)?, false)
+                (Engine::new(&config(None, Wasi::P2)).map_err(EngineError::new)?, false)
             }
         };
         let linker = linker(&engine).map_err(EngineError::new)?;
         tick(engine.weak())?;
         let limits = options.limits.clone();
         let network = options.network.clone();
-        Ok(Self { engine, linker: Arc::new(linker), limits, stats: Arc::default(), network, pooled })
+        Ok(Self {
+            engine,
+            linker: Arc::new(linker),
+            limits,
+            stats: Arc::default(),
+            network,
+            pooled,
+            #[cfg(feature = "p3")]
+            kept: Arc::default(),
+            #[cfg(feature = "p3")]
+            concurrent: Arc::default(),
+        })
+    }
+
+    /// The engine and the interfaces for a generation of WASI.
+    pub(crate) fn of(&self, wasi: Wasi) -> Result<(&Engine, &Linker<Guest>), EngineError> {
+        match wasi {
+            Wasi::P2 => Ok((&self.engine, &self.linker)),
+            #[cfg(feature = "p3")]
+            Wasi::P3 => self.concurrent().map(|made| (&made.engine, &made.linker)),
+        }
     }
 
     /// Numbers to watch.
@@ -112,12 +150,13 @@ pub fn open_pagemap() {
 
 /// For the host that runs and for the tool that compiles ahead of time: code is taken only by an engine whose settings
 /// are those it was compiled with.
-pub(crate) fn config(pool: Option<PoolingAllocationConfig>) -> Config {
+pub(crate) fn config(pool: Option<PoolingAllocationConfig>, wasi: Wasi) -> Config {
+    // Guests of WASI 0.2 pay for the bookkeeping of concurrent tasks at each call, and use none of it.
+    let concurrent = wasi != Wasi::P2;
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        // Guests of WASI 0.2 pay for the bookkeeping of concurrent tasks at each call, and use none of it.
-        .concurrency_support(false)
+        .concurrency_support(concurrent)
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK)
@@ -129,6 +168,8 @@ pub(crate) fn config(pool: Option<PoolingAllocationConfig>) -> Config {
         .wasm_relaxed_simd(false);
     // Or each `add` would be a call, and the parts of a component would not be optimised together.
     config.compiler_inlining(wasmtime::Inlining::Yes);
+    #[cfg(feature = "p3")]
+    config.wasm_component_model_async(concurrent);
     #[cfg(any(test, feature = "compiler"))]
     config.cranelift_opt_level(wasmtime::OptLevel::Speed);
     if let Some(pool) = pool {
@@ -194,7 +235,7 @@ mod tests {
     fn without_address_space_there_is_still_an_engine() {
         // More memory than any machine can map stands for a machine that cannot map much.
         let limits = Limits { concurrency: u32::MAX / 64, ..Limits::default() };
-        assert!(Engine::new(&config(Some(pool(&limits)))).is_err());
+        assert!(Engine::new(&config(Some(pool(&limits)), Wasi::P2)).is_err());
         let runtime = crate::testing::runtime(limits);
         assert!(!runtime.pooled());
     }

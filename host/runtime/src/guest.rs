@@ -26,7 +26,7 @@ pub(crate) struct Guest {
     http: WasiHttpCtx,
     egress: Hooks,
     table: ResourceTable,
-    budget: Budget,
+    pub(crate) budget: Budget,
 }
 
 const _: () = assert!(std::mem::offset_of!(Guest, window) == 0);

@@ -10,6 +10,15 @@ mod core;
 mod exchange;
 mod hold;
 mod joined;
+#[cfg(feature = "p3")]
+mod kept;
+#[cfg(not(feature = "p3"))]
+mod kept {
+    /// Without WASI 0.3 no instance waits for another request.
+    pub(super) enum Kept {}
+}
+#[cfg(feature = "p3")]
+mod later;
 mod refusal;
 mod route;
 mod running;

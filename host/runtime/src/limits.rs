@@ -82,6 +82,12 @@ impl Budget {
         let memory_bytes_max = limits.memory_bytes();
         Self { memory_bytes: 0, memory_bytes_max, table_elements: 0, memory_last: 0, table_last: 0 }
     }
+
+    /// Of all memories of the store.
+    #[cfg(feature = "p3")]
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
 }
 
 impl ResourceLimiter for Budget {

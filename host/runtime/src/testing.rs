@@ -45,6 +45,7 @@ pub(crate) fn spec(id: &str, route: &str) -> ComponentSpec {
         uncounted: vec!["/excluded".to_string()],
         egress: Vec::new(),
         mounts: Vec::new(),
+        reuse: None,
     }
 }
 

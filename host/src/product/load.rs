@@ -161,6 +161,7 @@ fn spec(
         uncounted: entry.exclude_paths.clone(),
         egress: entry.egress.clone(),
         mounts,
+        reuse: entry.reuse,
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use tollgate_runtime::component::Reuse;
 use tollgate_runtime::egress::Origin;
 use tollgate_runtime::meter::{Pricing, Source};
 
@@ -132,6 +133,8 @@ pub struct ComponentEntry {
     pub egress: Vec<Origin>,
     /// The only folders it sees.
     pub mounts: Vec<MountEntry>,
+    /// Whether its instances answer more than one request.
+    pub reuse: Option<Reuse>,
     /// The listings it belongs to; empty: all.
     pub listings: Vec<String>,
 }

@@ -7,7 +7,7 @@ use crate::testing::runtime;
 /// A component that imports and exports by these names.
 fn check(text: &str) -> String {
     let bytes = wat::parse_str(text).unwrap();
-    let composed = match compose(&bytes, "api") {
+    let (composed, _) = match compose(&bytes, "api") {
         Ok(composed) => composed,
         Err(error) => return format!("refused: {error}"),
     };

@@ -10,8 +10,12 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use super::kept::Kept;
+#[cfg(feature = "p3")]
+use super::kept::Shelf;
 use super::{Shared, connection};
-use crate::meter::{Group, Meter};
+use crate::component::Component;
+use crate::meter::{Counters, Group, Meter};
 use crate::turn;
 
 /// What the requests of one thread share.
@@ -20,10 +24,21 @@ pub(super) struct Core {
     pub(super) shared: Arc<Shared>,
     /// Commits of this thread go together.
     pub(super) meter: Arc<Meter>,
+    #[cfg(feature = "p3")]
+    pub(super) kept: Shelf,
     alive: mpsc::WeakSender<Infallible>,
 }
 
 impl Core {
+    /// Counters for a request to the component, and the instance that waits for it, if there is one.
+    pub(super) fn instance(&self, component: &Component) -> (Counters, Option<Kept>) {
+        #[cfg(feature = "p3")]
+        if let Some(kept) = self.kept.take(component) {
+            return (kept.counters.clone(), Some(kept));
+        }
+        (self.meter.instance(component.spec.index), None)
+    }
+
     /// While it is held, the thread does not end in order.
     pub(super) fn alive(&self) -> Option<mpsc::Sender<Infallible>> {
         self.alive.upgrade()
@@ -130,7 +145,13 @@ async fn serve(
 ) {
     tokio::spawn(group.clone().keep());
     let (alive, mut all_gone) = mpsc::channel(1);
-    let core = Arc::new(Core { shared, meter: Arc::new(meter), alive: alive.downgrade() });
+    let core = Arc::new(Core {
+        shared,
+        meter: Arc::new(meter),
+        #[cfg(feature = "p3")]
+        kept: Shelf::default(),
+        alive: alive.downgrade(),
+    });
     let graceful = GracefulShutdown::new();
     while let Some((stream, permit)) = arriving.recv().await {
         let stream = match tokio::net::TcpStream::from_std(stream) {

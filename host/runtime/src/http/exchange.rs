@@ -71,12 +71,12 @@ pub(super) struct Delivery {
     pub(super) ending: Arc<Ending>,
     pub(super) too_large: Arc<AtomicBool>,
     /// False for paths that the manifest excludes.
-    pub(super) counted: bool,
+    counted: bool,
 }
 
 async fn deliver(core: Arc<Core>, number: usize, request: Request<Incoming>) -> Response<ResponseBody> {
     let component = core.shared.routes.component(number);
-    let counters = core.meter.instance(component.spec.index);
+    let (counters, kept) = core.instance(component);
     let delivery = Arc::new(Delivery {
         gauge: Arc::new(Gauge::new(counters.clone(), component.carry.clone())),
         counted: !component.spec.uncounted.iter().any(|path| path == request.uri().path()),
@@ -89,7 +89,7 @@ async fn deliver(core: Arc<Core>, number: usize, request: Request<Incoming>) -> 
     let head_only = request.method() == Method::HEAD;
     let (head_in, mut head) = oneshot::channel();
     // Dropped by hyper together with this future when the client goes away.
-    let mut running = Running::new(delivery.clone(), request, head_in);
+    let mut running = Running::new(delivery.clone(), kept, request, head_in);
     let head = poll_fn(|cx| {
         // It closes the other end of `head` at its end.
         let _ended = running.ended() || Pin::new(&mut running).poll(cx).is_ready();
@@ -136,6 +136,13 @@ impl Delivery {
 
     pub(super) fn component(&self) -> &Component {
         self.core.shared.routes.component(self.component)
+    }
+
+    /// An instance has the request.
+    pub(super) fn begins(&self) {
+        if self.counted {
+            self.counters.measure(Measure::Requests, 1);
+        }
     }
 
     /// Answers with all that a guest has said, after all its usage is on disk.

@@ -19,12 +19,12 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use super::arriving::Arriving;
 use super::core::Core;
 use super::exchange::Delivery;
+use super::kept::Kept;
 use crate::backoff::Trapped;
 use crate::clock;
 use crate::component::{Component, Pre};
 use crate::gauge::Gauged;
 use crate::guest::Guest;
-use crate::meter::Measure;
 use crate::stats::bump;
 use crate::turn::Turn;
 
@@ -74,12 +74,26 @@ pub(super) struct Running {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-/// With the store, so that it outlives the reason of its end.
-type GuestFuture = dyn Future<Output = (Store<Guest>, wasmtime::Result<()>)> + Send;
+/// With what is left, so that it outlives the reason of its end.
+type GuestFuture = dyn Future<Output = (Left, wasmtime::Result<()>)> + Send;
+
+/// What is left of a guest when it has ended.
+pub(super) enum Left {
+    /// Nobody uses it again.
+    Store(#[expect(dead_code, reason = "dropping it is its use")] Store<Guest>),
+    /// It may answer another request, if it ended in order.
+    #[cfg(feature = "p3")]
+    Kept(Kept),
+}
 
 impl Running {
-    pub(super) fn new(delivery: Arc<Delivery>, request: Request<Incoming>, head: oneshot::Sender<Head>) -> Self {
-        let guest = Box::pin(work(delivery.clone(), request, head));
+    pub(super) fn new(
+        delivery: Arc<Delivery>,
+        kept: Option<Kept>,
+        request: Request<Incoming>,
+        head: oneshot::Sender<Head>,
+    ) -> Self {
+        let guest = Box::pin(work(delivery.clone(), kept, request, head));
         Self {
             guest: Some(Gauged { future: guest, gauge: delivery.gauge.clone() }),
             deadline: clock::deadline(delivery.shared().limits.request_timeout),
@@ -110,11 +124,17 @@ impl Running {
         }
         let polled = Pin::new(guest).poll(cx);
         self.turn.over(cx, polled.is_ready());
-        polled.map(|(store, returned)| {
+        polled.map(|(left, returned)| {
             let ended = classify(self.delivery.component(), returned);
             // First the reason, then the store: closing the guest's end of the body is what others notice.
             let _ = self.delivery.ending.0.set(ended);
-            drop(store);
+            match left {
+                #[cfg(feature = "p3")]
+                Left::Kept(kept) if ended == Ended::Returned => {
+                    self.delivery.core.kept.put(self.delivery.component(), kept);
+                }
+                left => drop(left),
+            }
             ended
         })
     }
@@ -178,31 +198,36 @@ fn admit(delivery: &Delivery) -> Result<InFlight, Ended> {
 
 async fn work(
     delivery: Arc<Delivery>,
+    kept: Option<Kept>,
     request: Request<Incoming>,
     head: oneshot::Sender<Head>,
-) -> (Store<Guest>, wasmtime::Result<()>) {
+) -> (Left, wasmtime::Result<()>) {
+    let room = delivery.shared().limits.body_bytes();
+    let (too_large, counters) = (delivery.too_large.clone(), delivery.counters.clone());
+    let request = request.map(|body| Arriving { body, room, too_large, counters });
+    #[cfg(feature = "p3")]
+    if let Pre::LaterHttp(pre) = &delivery.component().pre {
+        return super::later::work(&delivery, pre, kept, request, head).await;
+    }
+    // Only instances of WASI 0.3 are kept.
+    drop(kept);
     let mut store = delivery.component().http_store(delivery.core.meter.clone(), delivery.counters.clone());
     let returned = call(&delivery, &mut store, request, head).await;
-    (store, returned)
+    (Left::Store(store), returned)
 }
 
 async fn call(
     delivery: &Delivery,
     store: &mut Store<Guest>,
-    request: Request<Incoming>,
+    request: Request<Arriving>,
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
     let Pre::Http(pre) = &delivery.component().pre else { wasmtime::bail!("not an http component") };
-    let room = delivery.shared().limits.body_bytes();
-    let (too_large, counters) = (delivery.too_large.clone(), delivery.counters.clone());
-    let request = request.map(|body| Arriving { body, room, too_large, counters });
     let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
     let out = store.data_mut().http().new_response_outparam(head)?;
     let proxy = pre.instantiate_async(&mut *store).await?;
     bump(&delivery.shared().stats.instances_created);
-    if delivery.counted {
-        delivery.counters.measure(Measure::Requests, 1);
-    }
+    delivery.begins();
     proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
 }
 

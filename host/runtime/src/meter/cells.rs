@@ -152,7 +152,7 @@ impl Cells {
         })
     }
 
-    /// Returns what was taken ahead. For the end of the instance.
+    /// Returns what was taken ahead. While the guest does not run.
     pub(super) fn close(&self, shared: &Shared) {
         for ((cell, account), gate) in self.dimensions().zip(&shared.gates) {
             cell.give_back(account, gate);

@@ -81,6 +81,12 @@ impl Counters {
         self.own.untagged.ask(&self.own.shared, dimension, units)
     }
 
+    /// Gives back what was taken ahead below limits: the guest does not run until somebody wants it again.
+    #[cfg(feature = "p3")]
+    pub(crate) fn rest(&self) {
+        self.own.untagged.close(&self.own.shared);
+    }
+
     /// Adds units under a tag set that this instance got from [`Counters::tags`]. [`TagsId::UNTAGGED`] is a plain
     /// [`Counters::add`].
     pub fn add_tagged(&self, dimension: u32, tags: TagsId, units: u32) -> Outcome {

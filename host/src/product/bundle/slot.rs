@@ -3,7 +3,7 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 31 | a marker, by which `tollgate pack` finds the slot |
-//! | 31 | 1 | `P` in the production host, `L` in one with a compiler, which is never shipped |
+//! | 31 | 1 | `P` in the production host, `3` in one that also runs components of WASI 0.3, `L` in one with a compiler, which is never shipped |
 //! | 32 | 32 | the vendor's public key; zero in a host that was never packed |
 //! | 64 | 1 | bytes of the product's name |
 //! | 65 | 63 | the product's name, then zeros |
@@ -19,6 +19,7 @@ const MARKER: usize = 32;
 /// The last byte of the marker says which host it is.
 const KIND: usize = MARKER - 1;
 const PRODUCTION: u8 = b'P';
+const PRODUCTION_P3: u8 = b'3';
 /// One that has a compiler in it and can be composed with other surroundings.
 const LAB: u8 = b'L';
 const NAME: usize = 64;
@@ -36,7 +37,13 @@ static PLACE: Place = Place({
         bytes[index] = marker[index];
         index += 1;
     }
-    bytes[KIND] = if cfg!(feature = "compiler") { LAB } else { PRODUCTION };
+    bytes[KIND] = if cfg!(feature = "compiler") {
+        LAB
+    } else if cfg!(feature = "p3") {
+        PRODUCTION_P3
+    } else {
+        PRODUCTION
+    };
     bytes
 });
 
@@ -95,13 +102,31 @@ pub fn find(host: &[u8]) -> Result<usize, NotAHost> {
     }
 }
 
-/// Whether the file is of the host that is shipped.
+/// Which host a file is of.
+#[cfg(feature = "compiler")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The one that is shipped.
+    Production {
+        /// Whether it runs components of WASI 0.3.
+        p3: bool,
+    },
+    /// One that has a compiler in it and can be composed with other surroundings.
+    Lab,
+}
+
+/// Which host the file is of.
 ///
 /// # Errors
 /// [`NotAHost`].
 #[cfg(feature = "compiler")]
-pub fn is_production(host: &[u8]) -> Result<bool, NotAHost> {
-    Ok(host[find(host)? + KIND] == PRODUCTION)
+pub fn kind(host: &[u8]) -> Result<Kind, NotAHost> {
+    match host[find(host)? + KIND] {
+        PRODUCTION => Ok(Kind::Production { p3: false }),
+        PRODUCTION_P3 => Ok(Kind::Production { p3: true }),
+        LAB => Ok(Kind::Lab),
+        _ => Err(NotAHost(0)),
+    }
 }
 
 #[cfg(feature = "compiler")]

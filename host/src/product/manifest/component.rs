@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tollgate_runtime::component::Reuse;
 use tollgate_runtime::egress::Origin;
 use tollgate_runtime::meter::Pricing;
 
@@ -44,6 +45,7 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<Read> {
     let exclude_paths: Vec<_> = exclude_paths.iter().map(|path| path_form(section, path, "exclude_paths")).collect();
     let env: Vec<_> = section.texts("env").iter().map(|name| variable(section, name)).collect();
     let mounts = section.tables("mount", MOUNTS_MAX, |mount| read_mount(&mount));
+    let reuse = section.table("reuse").map(|reuse| read_reuse(&reuse));
     let listings = section.texts("listings");
     let egress: Vec<_> = section.texts("egress").iter().map(|text| origin(section, text)).collect();
     if egress.len() > ORIGINS_MAX {
@@ -66,6 +68,7 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<Read> {
             env: super::all(env)?,
             egress: super::all(egress)?,
             mounts: super::all(mounts)?,
+            reuse: reuse.map_or(Some(None), |reuse| reuse.map(Some))?,
             listings: listings.into_iter().map(|listing| listing.value).collect(),
         },
     })
@@ -86,6 +89,14 @@ fn read_mount(section: &Section<'_>) -> Option<MountEntry> {
     let write = section.boolean("write", false);
     section.finish();
     Some(MountEntry { source: source?, target: target?, write: write? })
+}
+
+fn read_reuse(section: &Section<'_>) -> Option<Reuse> {
+    let requests = section.number_or("requests", 128, 2, 1_000_000);
+    let seconds = section.number_or("seconds", 60, 1, 86_400);
+    let memory_mib = section.number_or("memory_mib", 64, 1, 4096);
+    section.finish();
+    Some(Reuse { requests: requests?, seconds: seconds?, memory_mib: memory_mib? })
 }
 
 fn run(section: &Section<'_>) -> Option<Run> {

@@ -309,3 +309,17 @@ fn names_are_unique() {
       next: rename one of the two
     "#);
 }
+
+#[test]
+fn an_instance_is_used_again_only_where_that_is_said_and_within_bounds() {
+    let reuse = |text: &str| parse(&format!("{GOOD}\n{text}")).map(|manifest| manifest.components[0].reuse);
+    assert_eq!(reuse(""), Ok(None));
+    let (requests, seconds, memory_mib) = (128, 60, 64);
+    assert_eq!(reuse("[component.reuse]"), Ok(Some(Reuse { requests, seconds, memory_mib })));
+    insta::assert_snapshot!(reuse("[component.reuse]\nrequests = 1\nmemory = 5").unwrap_err(), @r#"
+    product.toml:30:12: requests is 1, not a number from 2 to 1000000
+      next: choose a number within the bounds
+    product.toml:31:1: [reuse] has no key "memory"
+      next: remove it, or use one of: requests, seconds, memory_mib
+    "#);
+}

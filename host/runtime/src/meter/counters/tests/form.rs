@@ -89,7 +89,7 @@ impl User {
             Form::Function | Form::Asked => None,
             Form::Called => Some(Component::new(&runtime.engine, &guest).unwrap()),
             Form::Inlined => {
-                let composed = builtin::compose(&guest, "guest").unwrap();
+                let (composed, _) = builtin::compose(&guest, "guest").unwrap();
                 Some(builtin::compiler(&runtime.engine, &composed).unwrap().compile_component().unwrap())
             }
         };
