@@ -1,6 +1,7 @@
 //! How well delivery goes: promise 6.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use super::Policy;
 use crate::hour::Hour;
@@ -41,7 +42,9 @@ impl Ledger {
         let good = (State::Good, self.started_at());
         let waiting = oldest.map_or(good, |hour| state(policy, hour, now).unwrap_or(good));
         let rivals = contested.map_or(good, |(first, last)| state(policy, first, last.end()).unwrap_or(good));
-        let (state, since) = if rivals.0 > waiting.0 { rivals } else { waiting };
+        // The worse of the two; of two alike the one that began first.
+        let rank = |&(state, since): &(State, u64)| (state, Reverse(since));
+        let (state, since) = [waiting, rivals].into_iter().max_by_key(rank).unwrap_or(good);
         Standing {
             state,
             since,
@@ -73,7 +76,7 @@ impl Ledger {
             }
         }
         let rows = rows.into_iter().map(|(first, last)| (first.hour, last));
-        rows.max_by_key(|(first, last)| (last.0 - first.0, core::cmp::Reverse(*first)))
+        rows.max_by_key(|(first, last)| (last.0 - first.0, Reverse(*first)))
     }
 
     /// How many records of this listing AWS has not answered finally, unsealed ones included.
