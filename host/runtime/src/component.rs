@@ -91,6 +91,15 @@ pub struct Reuse {
     pub memory_mib: u32,
 }
 
+impl Reuse {
+    /// Whether an instance may answer one request more that has answered so many, was made so long ago and is so large.
+    #[cfg(feature = "p3")]
+    pub(crate) fn allows(self, answered: u32, age: std::time::Duration, memory_bytes: usize) -> bool {
+        let mib = u64::from(self.memory_mib) << 20;
+        answered < self.requests && age.as_secs() < self.seconds.into() && memory_bytes as u64 <= mib
+    }
+}
+
 /// A folder of the host that a component sees. No path and no symbolic link leads out of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {

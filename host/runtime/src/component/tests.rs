@@ -87,3 +87,14 @@ fn a_damaged_component() {
     bytes.truncate(bytes.len() / 2);
     insta::assert_snapshot!(check(Run::Command, &bytes), @r#"component "api": unexpected end-of-file (at offset 0x11f). Likely cause: a damaged file, or a feature of WebAssembly that is switched off here"#);
 }
+
+#[cfg(feature = "p3")]
+#[test]
+fn an_instance_is_used_again_until_it_is_worn_old_or_large() {
+    let reuse = Reuse { requests: 3, seconds: 60, memory_mib: 1 };
+    let allowed = |answered, age_s, bytes| reuse.allows(answered, std::time::Duration::from_secs(age_s), bytes);
+    assert!(allowed(2, 59, 1 << 20));
+    assert!(!allowed(3, 59, 1 << 20), "as many requests as it may");
+    assert!(!allowed(2, 60, 1 << 20), "as old as it may be");
+    assert!(!allowed(2, 59, (1 << 20) + 1), "larger than it may be");
+}

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use wasmtime::Store;
 use wasmtime_wasi_http::p3::bindings::Service;
@@ -32,10 +31,7 @@ impl Kept {
     }
 
     fn usable(&self, reuse: Reuse) -> bool {
-        let bytes = u64::try_from(self.store.data().budget.memory_bytes()).unwrap_or(u64::MAX);
-        self.answered < reuse.requests
-            && self.since.elapsed() < Duration::from_secs(reuse.seconds.into())
-            && bytes <= u64::from(reuse.memory_mib) << 20
+        reuse.allows(self.answered, self.since.elapsed(), self.store.data().budget.memory_bytes())
     }
 }
 
