@@ -5,6 +5,8 @@
 //! that it is too much. A guest that computes for long steps aside at its epoch and waits in a row of its own: each gets its
 //! time, and none holds up the quick ones. The rows have the thread in turns, the quick one for three laps, the other for one.
 //!
+//! Answers that wait for nothing else leave together, when all guests that are here have run or the lap is over.
+//!
 //! Only a thread that has [`Lanes`] does so. Elsewhere a guest always has its turn, and steps aside as tasks of tokio do.
 
 use std::cell::RefCell;
@@ -13,7 +15,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use answers::{Answers, Place};
+
 use crate::clock::Stopwatch;
+
+mod answers;
 
 /// How long a thread is among guests before it looks at its sockets.
 const LAP: Duration = Duration::from_millis(4);
@@ -41,6 +47,7 @@ struct Lanes {
     armed: bool,
     pacer: Option<Waker>,
     next: u64,
+    answers: Answers,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +83,26 @@ pub(crate) async fn pace() {
         Poll::<()>::Pending
     })
     .await;
+}
+
+/// Lets the answers of this thread go, for as long as it is polled. A task of its own: it has its turn behind all that are
+/// about to run a guest.
+pub(crate) async fn porter() {
+    std::future::poll_fn(|cx| {
+        let leaving = with(|lanes| {
+            lanes.answers.set_porter(cx);
+            if lanes.goes_on() { Vec::new() } else { lanes.answers.depart() }
+        });
+        leaving.into_iter().flatten().for_each(Waker::wake);
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
+/// Waits until the answers of this thread that are ready now leave, which is as soon as no guest is about to run.
+pub(crate) async fn together() {
+    let mut place = Place::default();
+    std::future::poll_fn(|cx| with(|lanes| lanes.answers.poll(&mut place, cx)).unwrap_or(Poll::Ready(()))).await;
 }
 
 /// The thread slept, so its sockets were looked at a moment ago.
@@ -160,8 +187,8 @@ fn with<T>(act: impl FnOnce(&mut Lanes) -> T) -> Option<T> {
 impl Lanes {
     fn new() -> Self {
         let (quick, long) = <(Row, Row)>::default();
-        let lap = Stopwatch::start();
-        Self { lap, quick, long, quick_laps: 1, interrupted: false, armed: false, pacer: None, next: 0 }
+        let (lap, answers) = (Stopwatch::start(), Answers::default());
+        Self { lap, quick, long, quick_laps: 1, interrupted: false, armed: false, pacer: None, next: 0, answers }
     }
 
     fn row(&mut self, lane: Lane) -> &mut Row {
@@ -202,13 +229,21 @@ impl Lanes {
         }
     }
 
+    /// True if a guest of the quick row comes in this lap.
+    fn goes_on(&self) -> bool {
+        self.quick.called.is_some() && self.lap.elapsed() < LAP
+    }
+
     /// Calls the next of the row that has this lap, or leaves it to the next lap.
     fn pass_on(&mut self) {
         let in_time = self.lap.elapsed() < LAP;
         let row = if self.quick_laps == 0 { &mut self.long } else { &mut self.quick };
         if in_time && !row.waiting.is_empty() {
             row.call();
-        } else if !self.quick.waiting.is_empty() || !self.long.waiting.is_empty() {
+            return;
+        }
+        self.answers.call();
+        if !self.quick.waiting.is_empty() || !self.long.waiting.is_empty() {
             self.arm();
         }
     }
@@ -251,75 +286,4 @@ impl Row {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use super::*;
-
-    fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-        future.poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    /// Polls a guest's turn until it has it; so many laps begin meanwhile.
-    fn laps<F: Future>(turn: &mut Turn, mut pace: Pin<&mut F>) -> usize {
-        let mut laps = 0;
-        while turn.poll(&Context::from_waker(Waker::noop())).is_pending() {
-            assert!(poll(pace.as_mut()).is_pending());
-            laps += 1;
-        }
-        laps
-    }
-
-    #[test]
-    fn one_that_is_interrupted_waits_for_a_lap_and_goes_on() {
-        let mut pace = pin!(pace());
-        assert!(poll(pace.as_mut()).is_pending());
-        let cx = Context::from_waker(Waker::noop());
-        let mut turn = Turn::default();
-        laps(&mut turn, pace.as_mut());
-        let mut aside = step_aside();
-        assert!(poll(aside.as_mut()).is_pending());
-        turn.over(&cx, false);
-        assert!(turn.poll(&cx).is_pending(), "it is polled again before its turn");
-        assert_eq!(laps(&mut turn, pace.as_mut()), 1);
-        assert!(poll(aside.as_mut()).is_ready());
-        turn.over(&cx, true);
-        assert!(!crowded());
-    }
-
-    #[test]
-    fn the_two_rows_take_turns_and_who_leaves_holds_up_nobody() {
-        let mut pace = pin!(pace());
-        assert!(poll(pace.as_mut()).is_pending());
-        let cx = Context::from_waker(Waker::noop());
-        let wait = |lane| {
-            let number = with(|lanes| lanes.wait(lane, &cx)).unwrap();
-            Turn { waits: Some((lane, number)) }
-        };
-        let [mut long, other_long] = [wait(Lane::Long), wait(Lane::Long)];
-        let [quick, mut next, mut last] = [wait(Lane::Quick), wait(Lane::Quick), wait(Lane::Quick)];
-        while long.poll(&cx).is_pending() {
-            assert!(poll(pace.as_mut()).is_pending());
-            assert!(next.poll(&cx).is_pending(), "the one before it was called and does not come");
-        }
-        long.over(&cx, true);
-        assert!(poll(pace.as_mut()).is_pending());
-        // It was called and is gone.
-        drop(quick);
-        laps(&mut next, pace.as_mut());
-        next.over(&cx, true);
-        drop(other_long);
-        laps(&mut last, pace.as_mut());
-        last.over(&cx, true);
-        assert!(with(|lanes| lanes.quick.is_empty() && lanes.long.is_empty()).unwrap());
-    }
-
-    #[test]
-    fn a_thread_without_lanes_runs_whoever_comes() {
-        let cx = Context::from_waker(Waker::noop());
-        let mut turn = Turn::default();
-        assert!(turn.poll(&cx).is_ready());
-        turn.over(&cx, false);
-        assert!(turn.poll(&cx).is_ready() && !crowded());
-    }
-}
+mod tests;

@@ -144,6 +144,7 @@ async fn serve(
     open: Arc<AtomicUsize>,
 ) {
     tokio::spawn(group.clone().keep());
+    tokio::spawn(turn::porter());
     let (alive, mut all_gone) = mpsc::channel(1);
     let core = Arc::new(Core {
         shared,

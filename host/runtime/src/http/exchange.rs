@@ -156,6 +156,10 @@ impl Delivery {
             Err(refusal) => Err(refusal),
         };
         self.gauge.end_response();
+        // A commit lets many go at a time by itself.
+        if !self.counters.dirty() {
+            turn::together().await;
+        }
         if self.counters.commit().await.is_err() {
             return Refusal::Stopped.response();
         }

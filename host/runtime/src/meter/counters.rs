@@ -136,6 +136,11 @@ impl Counters {
         !self.own.shared.bound(measure).is_empty()
     }
 
+    /// True if something was counted that is in no commit yet.
+    pub(crate) fn dirty(&self) -> bool {
+        self.own.dirty()
+    }
+
     /// Returns when all that was counted before the call is on disk. Nothing new and nothing under way: at once.
     /// Commits of one instance run one after the other; dropping the future loses nothing.
     ///
