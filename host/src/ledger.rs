@@ -31,7 +31,7 @@ pub use image::{Entry, Image, Key, RecordedRow, UsageRow};
 pub use other::Other;
 pub use reserve::Space;
 pub use sqlite::Sqlite;
-pub use writer::{Poisoned, Reader, Writer};
+pub use writer::{Poisoned, Reader, Told, Writer};
 
 /// What becomes durable together: all of it or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use tollgate_runtime::meter::{Commit, Desk, Stopped};
 
 use crate::clock::Clock;
 use crate::entitlement::system_random;
-use crate::ledger::{self, Batch, Opened, Poisoned, Writer};
+use crate::ledger::{self, Batch, Opened, Poisoned, Told, Writer};
 use crate::marketplace::{Answer, Marketplace, MeterUsage};
 use crate::usage::{Refused, Settlement};
 
@@ -98,7 +98,7 @@ impl<M: Marketplace> Keeper<M> {
             started_boot_s: clocks.boot,
             low_since: None,
         };
-        keeper.write(Vec::new(), created.into_iter().chain([started]).collect()).await?;
+        keeper.write(created.into_iter().chain([started]).collect()).await?;
         Ok(keeper)
     }
 
@@ -113,7 +113,7 @@ impl<M: Marketplace> Keeper<M> {
     /// The ledger cannot be written.
     pub async fn granted(&mut self, provisional: bool) -> Result<(), Poisoned> {
         let (at, listing) = (self.now().s, self.options.policy.listing.clone());
-        self.write(Vec::new(), vec![Record::Granted { at, listing, provisional }]).await
+        self.write(vec![Record::Granted { at, listing, provisional }]).await
     }
 
     /// Asks for entitlement by a zero record on its own dimension. The record is in the ledger before it is sent, and
@@ -136,7 +136,7 @@ impl<M: Marketplace> Keeper<M> {
     async fn ask_once(&mut self, dimension: &str, now: Now) -> Result<Answer, AskError> {
         let ask = self.ledger.ask(&self.options.policy, dimension, now.s).map_err(AskError::InUse)?;
         if let Some(asked) = ask.asked {
-            self.write(Vec::new(), vec![asked]).await?;
+            self.write(vec![asked]).await?;
         }
         let sent = clocks(&self.clock);
         let answer = self.marketplace.meter_usage(send::wire(dimension, &ask.request)).await;
@@ -158,15 +158,21 @@ impl<M: Marketplace> Keeper<M> {
 
     /// The order is the promise: disk first, then memory. A record that does not fit is a fault of ours; nothing of the
     /// batch is written then.
-    async fn write(&mut self, used: Vec<Used>, records: Vec<Record>) -> Result<(), Poisoned> {
-        let refused = used.iter().find_map(|used| self.ledger.admit_used(used).err());
+    async fn write(&mut self, records: Vec<Record>) -> Result<(), Poisoned> {
         ledger::admit(&self.ledger, &records).map_err(Poisoned)?;
+        self.writer.commit(Batch { used: Vec::new(), records: records.clone() }).await?;
+        records.iter().for_each(|record| self.ledger.apply(record));
+        Ok(())
+    }
+
+    /// The same for usage. Who used it is told by the thread that wrote it; dropped, `told` says that it never will be.
+    async fn write_usage(&mut self, used: Vec<Used>, told: Told) -> Result<(), Poisoned> {
+        let refused = used.iter().find_map(|used| self.ledger.admit_used(used).err());
         if let Some(refusal) = refused {
             return Err(Poisoned(refusal.to_string()));
         }
-        self.writer.commit(Batch { used: used.clone(), records: records.clone() }).await?;
+        self.writer.commit_and_tell(Batch { used: used.clone(), records: Vec::new() }, told).await?;
         used.iter().for_each(|used| self.ledger.apply_used(used));
-        records.iter().for_each(|record| self.ledger.apply(record));
         Ok(())
     }
 
@@ -199,16 +205,18 @@ impl<M: Marketplace> Keeper<M> {
                     .or_insert(used);
             }
         }
-        let written = self.write(sums.into_values().collect(), Vec::new()).await;
+        let told: Told = Box::new(move |written| {
+            let answer = if written { Ok(()) } else { Err(Stopped) };
+            for commit in commits {
+                // Who no longer waits has gone away; its usage is recorded all the same.
+                let _gone = commit.done.send(answer);
+            }
+        });
+        let written = self.write_usage(sums.into_values().collect(), told).await;
         for (dimension, units) in booked {
             if let Some(sum) = usize::try_from(dimension).ok().and_then(|number| self.booked.get_mut(number)) {
                 *sum = sum.saturating_add(units);
             }
-        }
-        let answer = if written.is_ok() { Ok(()) } else { Err(Stopped) };
-        for commit in commits {
-            // Who no longer waits has gone away; its usage is recorded all the same.
-            let _gone = commit.done.send(answer);
         }
         written
     }
@@ -219,7 +227,7 @@ impl<M: Marketplace> Keeper<M> {
         match settlement.record(&self.ledger, at) {
             Ok(record) => {
                 tracing::warn!(entry = record.to_text(), "an hour is settled by a person");
-                self.write(Vec::new(), vec![record]).await.map(Ok)
+                self.write(vec![record]).await.map(Ok)
             }
             Err(refused) => Ok(Err(refused)),
         }

@@ -273,13 +273,19 @@ fn ledgers_of_other_identities_are_seen_and_left_alone() {
 async fn after_an_error_of_the_store_nothing_is_written_any_more() {
     let store = memory::Memory::default();
     let writer = Writer::unlimited(store.clone());
-    let heartbeat = || Batch { used: Vec::new(), records: vec![Record::Heartbeat { at: 1 }] };
-    assert_eq!(writer.commit(heartbeat()).await, Ok(()));
+    let (tell, told) = std::sync::mpsc::channel();
+    let heartbeat = async || {
+        let (batch, tell) = (Batch { used: Vec::new(), records: vec![Record::Heartbeat { at: 1 }] }, tell.clone());
+        writer.commit_and_tell(batch, Box::new(move |written| tell.send(written).unwrap())).await
+    };
+    assert_eq!(heartbeat().await, Ok(()));
     store.break_down();
     let broken = Err(Poisoned("no space left on device".to_owned()));
-    assert_eq!(writer.commit(heartbeat()).await, broken);
-    assert_eq!(writer.commit(heartbeat()).await, broken);
+    assert_eq!(heartbeat().await, broken);
+    assert_eq!(heartbeat().await, broken);
     assert_eq!(store.texts(), ["heartbeat at=1"]);
+    // And who else waits is told the same, before.
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [true, false, false]);
 }
 
 /// A store that is busy with its first transaction until it is told to go on.
@@ -319,10 +325,11 @@ async fn all_that_waits_while_the_disk_is_busy_becomes_one_transaction() {
     let memory = memory::Memory::default();
     let ((begun, begins), (go, go_on)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let writer = Writer::unlimited(Busy { memory: memory.clone(), begun, go_on });
+    let (tell, told) = std::sync::mpsc::channel();
     let commit = |at: u64| {
-        let writer = writer.clone();
+        let (writer, tell) = (writer.clone(), tell.clone());
         let batch = Batch { used: vec![used(1, 7_200 + at)], records: Vec::new() };
-        tokio::spawn(async move { writer.commit(batch).await })
+        tokio::spawn(async move { writer.commit_and_tell(batch, Box::new(move |_| tell.send(at).unwrap())).await })
     };
     let first = commit(0);
     begins.recv().unwrap();
@@ -337,5 +344,6 @@ async fn all_that_waits_while_the_disk_is_busy_becomes_one_transaction() {
         assert_eq!(commit.await.unwrap(), Ok(()));
     }
     assert_eq!(memory.commits(), 2);
+    assert_eq!(told.try_iter().count(), usize::try_from(WAITING).unwrap() + 1);
     assert_eq!(memory.clone().load().unwrap().used.len(), usize::try_from(WAITING).unwrap() + 1);
 }

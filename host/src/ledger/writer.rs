@@ -25,11 +25,16 @@ pub struct Writer {
 pub struct Poisoned(pub String);
 
 type Done = oneshot::Sender<Result<(), Poisoned>>;
+/// Called with true once a batch is on disk, or with false if it never will be.
+pub type Told = Box<dyn FnOnce(bool) + Send>;
 type Answer<T> = oneshot::Sender<Result<T, String>>;
 
-#[derive(Debug)]
 enum Waiting {
-    Batch(Batch, Done),
+    Batch {
+        batch: Batch,
+        told: Option<Told>,
+        done: Done,
+    },
     Checkpoint {
         records: Vec<Record>,
         forgotten: Vec<Record>,
@@ -76,7 +81,15 @@ impl Writer {
     /// # Errors
     /// [`Poisoned`]: this batch or one before it could not be written, and none will be any more.
     pub async fn commit(&self, batch: Batch) -> Result<(), Poisoned> {
-        self.ask(|done| Waiting::Batch(batch, done)).await
+        self.ask(|done| Waiting::Batch { batch, told: None, done }).await
+    }
+
+    /// The same. Who else waits for it is `told` by the thread that wrote, without the detour over who called this.
+    ///
+    /// # Errors
+    /// As for [`Writer::commit`].
+    pub async fn commit_and_tell(&self, batch: Batch, told: Told) -> Result<(), Poisoned> {
+        self.ask(|done| Waiting::Batch { batch, told: Some(told), done }).await
     }
 
     /// Returns when the checkpoint stands on disk in place of everything before it, and what it forgets
@@ -159,7 +172,7 @@ impl<S: Store> Thread<S> {
         let mut next = None;
         while let Some(first) = next.take().or_else(|| self.queue.blocking_recv()) {
             match first {
-                Waiting::Batch(batch, done) => next = self.write_all(batch, done),
+                Waiting::Batch { batch, told, done } => next = self.write_all(batch, told, done),
                 Waiting::Checkpoint { records, forgotten, done } => {
                     let written = self.attempt(|store| store.compact(&records, &forgotten));
                     tell(done, written);
@@ -176,19 +189,21 @@ impl<S: Store> Thread<S> {
     }
 
     /// This batch and all that wait behind it, in one transaction. Returns the first that is something else.
-    fn write_all(&mut self, mut together: Batch, done: Done) -> Option<Waiting> {
-        let mut answers = vec![done];
+    fn write_all(&mut self, mut together: Batch, told: Option<Told>, done: Done) -> Option<Waiting> {
+        let (mut told, mut answers) = (Vec::from_iter(told), vec![done]);
         let mut next = None;
         while let Ok(waiting) = self.queue.try_recv() {
-            let Waiting::Batch(batch, done) = waiting else {
+            let Waiting::Batch { batch, told: more, done } = waiting else {
                 next = Some(waiting);
                 break;
             };
             together.used.extend(batch.used);
             together.records.extend(batch.records);
+            told.extend(more);
             answers.push(done);
         }
         let written = self.attempt(|store| store.commit(&together));
+        told.into_iter().for_each(|told| told(written.is_ok()));
         answers.into_iter().for_each(|done| tell(done, written.clone()));
         next
     }

@@ -67,7 +67,7 @@ impl<M: Marketplace> Keeper<M> {
         let now = self.now().s;
         let Verdict { records, alarm, not_entitled } = self.ledger.answer(&slot, &sent.answer.reply, now, random());
         tell(&slot, &sent.answer, alarm.as_ref());
-        self.write(Vec::new(), records).await?;
+        self.write(records).await?;
         let code = match sent.answer.reply {
             tollgate_metering::Reply::NotEntitled { code } if not_entitled => Some(code),
             _ => None,

@@ -140,7 +140,7 @@ impl<M: Marketplace> Keeper<M> {
                 }
             }
             if !records.is_empty() {
-                self.write(Vec::new(), records).await?;
+                self.write(records).await?;
                 continue;
             }
             self.compact().await?;
@@ -149,7 +149,7 @@ impl<M: Marketplace> Keeper<M> {
                 return Ok(());
             }
             let attempted = sends.iter().map(|(attempted, ..)| attempted.clone()).collect();
-            self.write(Vec::new(), attempted).await?;
+            self.write(attempted).await?;
             for (_, slot, request) in sends {
                 self.send(slot, &request);
             }
