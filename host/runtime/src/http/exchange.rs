@@ -1,10 +1,10 @@
 //! One request: from the routes through a guest to a response.
 //!
-//! The guest runs where its response is waited for. When it has returned by the time it has an answer, which most do, all
-//! that it said and used is made durable at once, and leaves. Else it goes on as a task of its own beside its response.
+//! The guest runs where its response is waited for. When it has returned by the time its answer could leave, which most do,
+//! all that it said and used is made durable at once, and leaves. Else it goes on as a task of its own beside its response.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
@@ -96,6 +96,9 @@ async fn deliver(core: Arc<Core>, number: usize, request: Request<Incoming>) -> 
         Pin::new(&mut head).poll(cx)
     });
     let head = head.await;
+    if !running.ended() {
+        finish_soon(&mut running).await;
+    }
     if running.ended() {
         return delivery.respond_whole(head, head_only).await;
     }
@@ -108,6 +111,14 @@ async fn deliver(core: Arc<Core>, number: usize, request: Request<Incoming>) -> 
         drop(alive);
     });
     delivery.respond(head, head_only, complete).await
+}
+
+/// Lets a guest go on until it ends or other answers leave: one that only has to hand over its body ends before them, and
+/// is spared a task and a commit for each part.
+async fn finish_soon(running: &mut Running) {
+    let mut others = pin!(turn::together());
+    poll_fn(|cx| if Pin::new(&mut *running).poll(cx).is_ready() { Poll::Ready(()) } else { others.as_mut().poll(cx) })
+        .await;
 }
 
 /// Lets a guest finish that has given its head. `client` breaks off when the client goes away with the body.
