@@ -64,6 +64,9 @@ pub(crate) struct Lab {
     pub(crate) plain: PathBuf,
     /// The same, counting one unit a request.
     pub(crate) counted: PathBuf,
+    /// The same two for WASI 0.3.
+    pub(crate) later: PathBuf,
+    pub(crate) later_counted: PathBuf,
     /// The example without its meter.
     pub(crate) thumbnails: PathBuf,
 }
@@ -73,12 +76,13 @@ impl Lab {
         // A folder of the working copy is on a disk; /tmp may not be.
         let folder = tempfile::tempdir_in(root().join("benches")).expect("a folder for the ledgers");
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("serving");
-        let files = ["hello.wasm", "hello_counted.wasm", "thumbnails_uncounted.wasm"].map(|file| place.join(file));
+        let files = ["hello", "hello_counted", "hello_later", "hello_later_counted", "thumbnails_uncounted"]
+            .map(|name| place.join(format!("{name}.wasm")));
         build::components(&root().join("benches/guests"), &files).await?;
-        let [plain, counted, thumbnails] = files;
+        let [plain, counted, later, later_counted, thumbnails] = files;
         keygen::run(&Keygen { file: folder.path().join("vendor.pem") })?;
         let service = Service::start(([127, 0, 0, 1], 0).into()).await?;
-        Ok(Self { service, folder, plain, counted, thumbnails })
+        Ok(Self { service, folder, plain, counted, later, later_counted, thumbnails })
     }
 
     /// The disk of the ledgers.

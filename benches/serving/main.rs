@@ -1,5 +1,5 @@
 //! How fast requests are served, beside other servers in the same run: `script/bench`, or
-//! `cargo bench -p tollgate-cli --bench serving -- [CASE...] [--rounds N] [--seconds N] [--connections N]`.
+//! `cargo bench --profile release --workspace --bench serving -- [CASE...] [--rounds N] [--seconds N] [--connections N]`.
 //!
 //! Load comes from `wrk` and `h2load` of Debian's packages, on the same machine, so only figures of one run compare.
 //! Everything is measured in turns, round by round, so that a busy moment of the machine meets all of them. Never passes
@@ -18,6 +18,7 @@ mod bare;
 mod facts;
 mod growth;
 mod lab;
+mod later;
 mod load;
 mod native;
 mod older_kernel;
@@ -40,7 +41,7 @@ pub(crate) struct Effort {
     pub(crate) only: Option<String>,
 }
 
-const CASES: [&str; 6] = ["throughput", "neighbour", "overload", "slow", "growth", "thumbnails"];
+const CASES: [&str; 7] = ["throughput", "later", "neighbour", "overload", "slow", "growth", "thumbnails"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -70,6 +71,7 @@ fn measure(words: &[&str]) -> Result<()> {
         for case in cases {
             print(&match case {
                 "throughput" => throughput::measured(&lab, &effort).await?,
+                "later" => later::measured(&lab, &effort).await?,
                 "neighbour" => pressure::neighbour(&lab, &effort).await?,
                 "slow" => pressure::slow(&lab).await?,
                 "overload" => overload::measured(&lab, &effort).await?,

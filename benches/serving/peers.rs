@@ -21,6 +21,9 @@ pub(crate) const TUNED: &[&str] = &[
 ];
 /// And as it is installed.
 pub(crate) const INSTALLED: &[&str] = &[];
+/// What a component of WASI 0.3 needs of it, when it is compiled and when it is served.
+pub(crate) const LATER: &[&str] = &["-Wcomponent-model-async=y"];
+pub(crate) const LATER_TUNED: &[&str] = &[LATER[0], TUNED[0], TUNED[1], TUNED[2], TUNED[3]];
 
 /// A server that takes connections.
 pub(crate) enum Server {
@@ -106,9 +109,8 @@ async fn own(words: &[&str], component: Option<&Path>) -> Result<Server> {
 /// `wasmtime serve`, compiled ahead of time with the same settings. None: it is not installed.
 pub(crate) async fn wasmtime(component: &Path, settings: &[&str], scratch: &Path) -> Result<Option<Server>> {
     let Some(program) = find() else { return Ok(None) };
-    let tuned = if settings.is_empty() { "installed" } else { "tuned" };
     let name = component.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let compiled = scratch.join(format!("{name}-{tuned}.cwasm"));
+    let compiled = scratch.join(format!("{name}-with-{}-settings.cwasm", settings.len()));
     let made = Command::new(&program).arg("compile").args(settings).arg(component).arg("-o").arg(&compiled).output();
     let made = made.await.map_err(|error| failed("cannot start wasmtime", error))?;
     if !made.status.success() {
@@ -116,7 +118,8 @@ pub(crate) async fn wasmtime(component: &Path, settings: &[&str], scratch: &Path
     }
     let server = started(|address| {
         let mut command = Command::new(&program);
-        command.args(["serve", "-Scli", "--allow-precompiled", "--addr", &address.to_string()]);
+        let interfaces = if settings.contains(&LATER[0]) { "-Scli,p3" } else { "-Scli" };
+        command.args(["serve", interfaces, "--allow-precompiled", "--addr", &address.to_string()]);
         // Its own bound; the load has fewer connections.
         command.args(["--max-concurrent-connections", "10000", "--max-concurrent-requests", "10000"]);
         command.args(settings).arg(&compiled);

@@ -11,7 +11,8 @@ use super::peers::{self, INSTALLED, Server, TUNED};
 use super::table::{Spread, table};
 use super::{Effort, facts, progress};
 
-struct Measured {
+/// One of the servers that are compared.
+pub(crate) struct Measured {
     name: &'static str,
     server: Server,
     idle_mib: f64,
@@ -21,7 +22,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(name: &'static str, server: Server) -> Self {
+    pub(crate) fn new(name: &'static str, server: Server) -> Self {
         let idle_mib = server.memory_mib();
         Self { name, server, idle_mib, rounds: Vec::new(), cpu_us: Vec::new() }
     }
@@ -29,10 +30,15 @@ impl Measured {
     fn each(&self, figure: impl Fn(&Closed) -> f64) -> Vec<f64> {
         self.rounds.iter().map(figure).collect()
     }
+
+    fn rates(&self) -> Vec<f64> {
+        self.each(|closed| closed.requests_per_s)
+    }
 }
 
 const BARE: &str = "bare server";
 const ON: &str = "tollgate: metering on, responses held";
+const ON_PLAIN: &str = "tollgate: only `host:requests`, held";
 const OFF: &str = "tollgate: metering off";
 const WASMTIME: &str = "`wasmtime serve` as installed";
 const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
@@ -50,12 +56,25 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     let (on, off) = (METERED.to_owned() + COMPONENT, UNMETERED.to_owned() + COMPONENT);
     for (name, folder, manifest, component, older) in [
         (ON, "on", &on, &lab.counted, false),
+        (ON_PLAIN, "on-plain", &on, &lab.plain, false),
         (OFF, "off", &off, &lab.plain, false),
         (ON_OLDER, "on-older", &on, &lab.counted, true),
     ] {
         let host = lab.host(folder, manifest, component, older).await?;
         all.push(Measured::new(name, Server::Host(Box::new(host))));
     }
+    compared("Hello", all, &[BARE, WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await
+}
+
+/// Asks all servers in turn, round by round, and ends them.
+pub(crate) async fn compared(
+    what: &str,
+    mut all: Vec<Measured>,
+    bases: &[&str],
+    metering: (&str, &str),
+    lab: &Lab,
+    effort: &Effort,
+) -> Result<String> {
     all.retain(|measured| effort.only.as_ref().is_none_or(|only| measured.name.contains(only.as_str())));
     let mut sync_us = Vec::new();
     for round in 1..=effort.rounds {
@@ -71,58 +90,49 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         }
         sync_us.push(facts::sync_us(lab.disk(), effort.slice / 8).median);
     }
-    let text = text(&all, effort, &Spread::of(&sync_us));
+    let title = format!(
+        "{what}, {} connections, {} rounds of {} s; `fdatasync` {:.0} us in the same rounds. Ratios round by round.",
+        effort.connections,
+        effort.rounds,
+        effort.slice.as_secs(),
+        Spread::of(&sync_us)
+    );
+    let mut text = text(&title, &all, bases);
+    let rates = |name: &str| all.iter().find(|measured| measured.name == name).map(Measured::rates);
+    if let (Some(on), Some(off)) = (rates(metering.0), rates(metering.1)) {
+        text.push_str(&format!("\nMetering on and held, to metering off: {:.2}\n", Spread::of_ratios(&on, &off)));
+    }
     for measured in all {
         measured.server.stop().await?;
     }
     Ok(text)
 }
 
-fn text(all: &[Measured], effort: &Effort, sync_us: &Spread) -> String {
-    let rates = |measured: &Measured| measured.each(|closed| closed.requests_per_s);
-    let of = |name: &str| all.iter().find(|measured| measured.name == name).map(rates);
+fn text(title: &str, all: &[Measured], bases: &[&str]) -> String {
+    let of = |name: &str| all.iter().find(|measured| measured.name == name).map(Measured::rates);
     let against = |measured: &Measured, name: &str| {
-        of(name).map_or_else(|| "-".to_owned(), |theirs| format!("{:.2}", Spread::of_ratios(&rates(measured), &theirs)))
+        of(name)
+            .map_or_else(|| "-".to_owned(), |theirs| format!("{:.2}", Spread::of_ratios(&measured.rates(), &theirs)))
     };
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|measured| {
             let failed: u64 = measured.rounds.iter().map(|closed| closed.failed).sum();
-            vec![
-                measured.name.to_owned(),
-                format!("{:.0}", Spread::of(&rates(measured))),
-                against(measured, BARE),
-                against(measured, WASMTIME),
-                against(measured, WASMTIME_TUNED),
+            let mut row = vec![measured.name.to_owned(), format!("{:.0}", Spread::of(&measured.rates()))];
+            row.extend(bases.iter().map(|name| against(measured, name)));
+            row.extend([
                 format!("{:.1}", Spread::of(&measured.cpu_us)),
                 format!("{:.1}", Spread::of(&measured.each(|closed| closed.p50_ms)).median),
                 format!("{:.1}", Spread::of(&measured.each(|closed| closed.p99_ms)).median),
                 format!("{:.0}, {:.0}", measured.idle_mib, measured.server.peak_mib()),
                 failed.to_string(),
-            ]
+            ]);
+            row
         })
         .collect();
-    let title = format!(
-        "Hello, {} connections, {} rounds of {} s; `fdatasync` {sync_us:.0} us in the same rounds. Ratios round by round.",
-        effort.connections,
-        effort.rounds,
-        effort.slice.as_secs()
-    );
-    let head = [
-        "server",
-        "requests/s, median (min to max)",
-        "to bare",
-        "to serve as installed",
-        "to serve tuned",
-        "processor time a request, us",
-        "p50, ms",
-        "p99, ms",
-        "memory idle, peak, MiB",
-        "failed",
-    ];
-    let mut text = table(&title, &head, &rows);
-    if let (Some(on), Some(off)) = (of(ON), of(OFF)) {
-        text.push_str(&format!("\nMetering on and held, to metering off: {:.2}\n", Spread::of_ratios(&on, &off)));
-    }
-    text
+    let bases: Vec<String> = bases.iter().map(|name| format!("to {name}")).collect();
+    let mut head = vec!["server", "requests/s, median (min to max)"];
+    head.extend(bases.iter().map(String::as_str));
+    head.extend(["processor time a request, us", "p50, ms", "p99, ms", "memory idle, peak, MiB", "failed"]);
+    table(title, &head, &rows)
 }

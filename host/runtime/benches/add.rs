@@ -1,7 +1,8 @@
 //! What one `add` of a guest costs: `cargo bench -p tollgate-runtime --features compiler --bench add`.
 //!
 //! The same guest, compiled as `tollgate pack` does it (the counting is inlined), and compiled so that each add calls the
-//! host. In turns; the ratio is taken round by round. Never passes or fails.
+//! host; and its loop alone, with the check of the epoch that is in every loop, and without an add. In turns; ratio and
+//! difference are taken round by round. Never passes or fails.
 
 use std::fs::File;
 use std::io::Write;
@@ -19,7 +20,7 @@ use tollgate_runtime::meter::{Desk, Dimension, Granted, Meter, Pricing, Source, 
 use tollgate_runtime::target::Cpu;
 
 const ROUNDS: usize = 9;
-const ADDS: u32 = 20_000_000;
+const LAPS: u32 = 20_000_000;
 
 /// Adds one unit to one of eight dimensions, again and again.
 const GUEST: &str = r#"(component
@@ -32,10 +33,10 @@ const GUEST: &str = r#"(component
     (import "" "add" (func $add (param i32 i32) (result i32)))
     (func (export "run") (result i32)
       (local $left i32) (local $refused i32)
-      (local.set $left (i32.const ADDS))
+      (local.set $left (i32.const LAPS))
       (loop $again
         (local.set $refused
-          (i32.or (local.get $refused) (call $add (i32.and (local.get $left) (i32.const 7)) (i32.const 1))))
+          (i32.or (local.get $refused) WORK))
         (local.set $left (i32.sub (local.get $left) (i32.const 1)))
         (br_if $again (local.get $left)))
       (i32.ne (local.get $refused) (i32.const 0))))
@@ -44,29 +45,43 @@ const GUEST: &str = r#"(component
   (instance $exported (export "run" (func $run)))
   (export "wasi:cli/run@0.2.10" (instance $exported)))"#;
 
+const ADD: &str = "(call $add (i32.and (local.get $left) (i32.const 7)) (i32.const 1))";
+const NOTHING: &str = "(i32.and (local.get $left) (i32.const 0))";
+
+/// A component, and how many units it adds.
+type Subject = (Component, u32);
+
 #[expect(clippy::print_stdout, reason = "a benchmark is its output")]
 fn main() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let guest = wat::parse_str(GUEST.replace("ADDS", &ADDS.to_string())).expect("a component");
+    let guest = |work: &str| {
+        wat::parse_str(GUEST.replace("LAPS", &LAPS.to_string()).replace("WORK", work)).expect("a component")
+    };
     let cpu = Cpu::ALL.into_iter().rev().find(|cpu| cpu.missing_here().is_empty()).expect("a processor we know");
-    let inlined = load(&compile(cpu, &guest, "add").expect("compiles"));
-    let called = load(&compile_calling(cpu, &guest, "add").expect("compiles"));
+    let subjects = [
+        (load(&compile(cpu, &guest(ADD), "add").expect("compiles")), LAPS),
+        (load(&compile_calling(cpu, &guest(ADD), "add").expect("compiles")), LAPS),
+        (load(&compile(cpu, &guest(NOTHING), "add").expect("compiles")), 0),
+    ];
     for (limit, name) in [(None, "no limit"), (Some(u64::MAX / 2), "below a limit")] {
-        let rounds: Vec<[f64; 2]> =
-            (0..ROUNDS).map(|_| [&inlined, &called].map(|component| tokio.block_on(nanos(component, limit)))).collect();
-        let column = |of: &dyn Fn(&[f64; 2]) -> f64| median(rounds.iter().map(of).collect());
+        let rounds: Vec<[f64; 3]> =
+            (0..ROUNDS).map(|_| subjects.each_ref().map(|subject| tokio.block_on(nanos(subject, limit)))).collect();
+        let column = |of: &dyn Fn(&[f64; 3]) -> f64| median(rounds.iter().map(of).collect());
         println!(
-            "{name}, {cpu}: inlined {:.2} ns, by a call of the host {:.2} ns, ratio {:.1} (medians of {ROUNDS})",
+            "{name}, {cpu}: inlined {:.2} ns, by a call of the host {:.2} ns, ratio {:.1}; the loop alone {:.2} ns, so \
+             the add itself {:.2} ns (medians of {ROUNDS})",
             column(&|round| round[0]),
             column(&|round| round[1]),
             column(&|round| round[1] / round[0]),
+            column(&|round| round[2]),
+            column(&|round| round[0] - round[2]),
         );
     }
 }
 
-/// An instance runs to its end; nanoseconds an add.
+/// An instance runs to its end; nanoseconds a lap.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-async fn nanos(component: &Component, limit: Option<u64>) -> f64 {
+async fn nanos((component, adds): &Subject, limit: Option<u64>) -> f64 {
     let (meter, mut desk) = meter();
     if let Some(limit) = limit {
         (0..8).for_each(|dimension| desk.set_limit(dimension, limit));
@@ -89,8 +104,8 @@ async fn nanos(component: &Component, limit: Option<u64>) -> f64 {
         nanos
     };
     let (nanos, units) = tokio::join!(ran, keeper);
-    assert_eq!(units, u64::from(ADDS));
-    nanos as f64 / f64::from(ADDS)
+    assert_eq!(units, u64::from(*adds));
+    nanos as f64 / f64::from(LAPS)
 }
 
 fn meter() -> (Meter, Desk) {
