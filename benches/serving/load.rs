@@ -61,6 +61,8 @@ pub(crate) async fn paced(url: &str, requests: usize, connections: usize, rate: 
     let each = rate / connections as f64;
     let mut command = Command::new("h2load");
     command.args(["--h1", "-t1", "-c", &connections.to_string(), "-n", &requests.to_string()]);
+    // They begin one after the other over the time between two requests of one, or their requests would come all at once.
+    command.args(["--rate-period", "10ms", "--rate", &format!("{:.0}", (rate / 100.0).max(1.0))]);
     command.args(["--rps", &format!("{each:.3}"), "--log-file"]).arg(log).arg(url);
     said(&mut command).await?;
     let text = std::fs::read_to_string(log).map_err(|error| failed("h2load left no log", error))?;

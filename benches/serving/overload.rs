@@ -21,13 +21,16 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     let host = lab.host("overload", &(METERED.to_owned() + COMPONENT), &lab.counted, false).await?;
     let path = format!("/burn/{}", a_millisecond(&host).await?);
     let url = host.url(&path);
-    let peak = load::closed(&url, 64, effort.slice.max(Duration::from_secs(5))).await?;
-    let before = at_rest(&host).await?;
+    let server = Server::Host(Box::new(host));
+    let Server::Host(host) = &server else { unreachable!("it was made above") };
+    let (slice, cpu) = (effort.slice.max(Duration::from_secs(5)), server.cpu_s());
+    let peak = load::closed(&url, 64, slice).await?;
+    let peak_of_cpu = peak.requests_per_s * slice.as_secs_f64() / (server.cpu_s() - cpu);
+    let before = at_rest(host).await?;
     let rate = peak.requests_per_s * TIMES;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
     let requests = (rate * effort.overload.as_secs_f64()) as usize / CONNECTIONS * CONNECTIONS;
     progress(&format!("peak {peak:?}; {requests} requests at {rate:.0} a second"));
-    let server = Server::Host(Box::new(host));
     let (cpu, since) = (server.cpu_s(), now());
     let answers = load::paced(&url, requests, CONNECTIONS, rate, &lab.disk().join("answers")).await?;
     let (seconds, cpu) = (since.elapsed().as_secs_f64(), server.cpu_s() - cpu);
@@ -38,11 +41,10 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     };
     let (answered, refused) = (of(&|status| status == 200), of(&|status| status == 503));
     let other = answers.len() - answered.len() - refused.len();
-    let Server::Host(host) = &server else { unreachable!("it was made above") };
     // Its own requests are not of the load.
     let counted = at_rest(host).await? - before - SETTLING;
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let goodput = answered.len() as f64 / seconds;
+    let (goodput, of_cpu) = (answered.len() as f64 / seconds, answered.len() as f64 / cpu);
     let rows = vec![vec![
         format!("{:.0}", peak.requests_per_s),
         format!("{:.0}", requests as f64 / seconds),
@@ -54,6 +56,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         format!("{} answered, {counted} in the ledger", answered.len()),
         format!("{:.0}", server.peak_mib()),
         format!("{cpu:.0}"),
+        format!("{of_cpu:.0}, {:.2} of peak", of_cpu / peak_of_cpu),
     ]];
     server.stop().await?;
     let title = format!(
@@ -70,6 +73,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         "usage",
         "peak, MiB",
         "processor, s",
+        "answered in a second of processor time",
     ];
     Ok(table(&title, &head, &rows))
 }

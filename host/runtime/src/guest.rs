@@ -14,6 +14,8 @@ use crate::turn;
 
 /// Until it steps aside. Two, so that one that needs less than an epoch is not interrupted by chance.
 const EPOCHS: u64 = 2;
+/// The same for one that has had its first turn: it begins with an epoch.
+const EPOCHS_AGAIN: u64 = 1;
 
 /// What host functions see of the instance that called them.
 #[repr(C)]
@@ -54,7 +56,7 @@ impl Guest {
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
         store.set_epoch_deadline(EPOCHS);
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(EPOCHS, turn::step_aside())));
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(EPOCHS_AGAIN, turn::step_aside())));
         store
     }
 }

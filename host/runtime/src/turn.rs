@@ -3,7 +3,7 @@
 //! A guest runs as soon as its request is there, for as long as the thread has not been among guests for too long. Then
 //! others wait in a row until sockets have been looked at again, so that who comes meanwhile is heard: he may have to be told
 //! that it is too much. A guest that computes for long steps aside at its epoch and waits in a row of its own: each gets its
-//! time, and none holds up the quick ones. The rows have the thread in turns, the quick one for three laps, the other for one.
+//! time, and none holds up the quick ones. The rows have the thread in turns: the quick one for three laps, the other for a short one.
 //!
 //! Answers that wait for nothing else leave together, when all guests that are here have run or the lap is over.
 //!
@@ -23,6 +23,8 @@ mod answers;
 
 /// How long a thread is among guests before it looks at its sockets.
 const LAP: Duration = Duration::from_millis(4);
+/// A lap of those that compute for long. Shorter: for so long nobody else on the thread is answered.
+const LONG_LAP: Duration = Duration::from_millis(2);
 /// Laps of the quick row before the other row has one.
 const QUICK_LAPS: u32 = 3;
 /// Once the first in the row has waited for so long, there are more requests than can be answered.
@@ -236,9 +238,8 @@ impl Lanes {
 
     /// Calls the next of the row that has this lap, or leaves it to the next lap.
     fn pass_on(&mut self) {
-        let in_time = self.lap.elapsed() < LAP;
-        let row = if self.quick_laps == 0 { &mut self.long } else { &mut self.quick };
-        if in_time && !row.waiting.is_empty() {
+        let (row, lap) = if self.quick_laps == 0 { (&mut self.long, LONG_LAP) } else { (&mut self.quick, LAP) };
+        if self.lap.elapsed() < lap && !row.waiting.is_empty() {
             row.call();
             return;
         }
