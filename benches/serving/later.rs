@@ -5,13 +5,11 @@ use tollgate_cli::trouble::Result;
 use super::Effort;
 use super::lab::{COMPONENT, Lab, METERED, UNMETERED};
 use super::peers::{self, LATER, LATER_TUNED, Server};
-use super::throughput::{Measured, compared};
+use super::throughput::{Measured, WASMTIME, WASMTIME_TUNED, compared};
 
 const ON: &str = "tollgate: metering on, held, reuse";
 const OFF: &str = "tollgate: metering off, reuse";
 const FRESH: &str = "tollgate: metering on, held, an instance a request";
-const WASMTIME: &str = "`wasmtime serve` as installed";
-const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
 
 /// As many requests as one instance answers under `wasmtime serve`.
 const REUSE: &str = "[component.reuse]\nrequests = 128\n";

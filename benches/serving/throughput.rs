@@ -40,8 +40,8 @@ const BARE: &str = "bare server";
 const ON: &str = "tollgate: metering on, responses held";
 const ON_PLAIN: &str = "tollgate: only `host:requests`, held";
 const OFF: &str = "tollgate: metering off";
-const WASMTIME: &str = "`wasmtime serve` as installed";
-const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
+pub(crate) const WASMTIME: &str = "`wasmtime serve` as installed";
+pub(crate) const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
 const ON_OLDER: &str = "tollgate: metering on, held, without PAGEMAP_SCAN";
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {

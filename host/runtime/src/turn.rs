@@ -3,7 +3,8 @@
 //! A guest runs as soon as its request is there, for as long as the thread has not been among guests for too long. Then
 //! others wait in a row until sockets have been looked at again, so that who comes meanwhile is heard: he may have to be told
 //! that it is too much. A guest that computes for long steps aside at its epoch and waits in a row of its own: each gets its
-//! time, and none holds up the quick ones. The rows have the thread in turns: the quick one for three laps, the other for a short one.
+//! time, and none holds up the quick ones. The rows have the thread in turns: the quick one for three laps, the other for a
+//! short one.
 //!
 //! Answers that wait for nothing else leave together, when all guests that are here have run or the lap is over.
 //!
@@ -156,6 +157,11 @@ impl Turn {
             }
         })
         .unwrap_or(Poll::Ready(()))
+    }
+
+    /// True if others come first.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.is_some()
     }
 
     /// The guest has run, and wants to run again or not.

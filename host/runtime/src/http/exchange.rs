@@ -114,11 +114,14 @@ async fn deliver(core: Arc<Core>, number: usize, request: Request<Incoming>) -> 
 }
 
 /// Lets a guest go on until it ends or other answers leave: one that only has to hand over its body ends before them, and
-/// is spared a task and a commit for each part.
+/// is spared a task and a commit for each part. One that waits for its turn has not gone on; it was only not run.
 async fn finish_soon(running: &mut Running) {
     let mut others = pin!(turn::together());
-    poll_fn(|cx| if Pin::new(&mut *running).poll(cx).is_ready() { Poll::Ready(()) } else { others.as_mut().poll(cx) })
-        .await;
+    poll_fn(|cx| match Pin::new(&mut *running).poll(cx) {
+        Poll::Pending if !running.waits_for_turn() => others.as_mut().poll(cx),
+        polled => polled,
+    })
+    .await;
 }
 
 /// Lets a guest finish that has given its head. `client` breaks off when the client goes away with the body.

@@ -108,6 +108,11 @@ impl Running {
         self.guest.is_none()
     }
 
+    /// True if nothing but the other guests of the thread keeps it from going on.
+    pub(super) fn waits_for_turn(&self) -> bool {
+        self.turn.waits()
+    }
+
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let Some(guest) = &mut self.guest else { return Poll::Pending };
         if self.turn.poll(cx).is_pending() {

@@ -154,8 +154,6 @@ async fn no_byte_leaves_before_its_usage_is_on_disk() {
 async fn a_guest_that_never_ends_is_stopped_and_does_not_hold_up_others() {
     let server = start(Limits { request_timeout: Duration::from_millis(400), ..Limits::default() }, FREE, |_| ());
     let (endless, hello) = tokio::join!(server.get("/loop"), server.get("/hello"));
-    // Where an epoch came between its head and its end, the answer leaves in parts.
-    let hello = hello.replace("5|hello|0", "hello");
     assert_eq!(
         (endless.as_str(), hello.as_str()),
         ("504 Gateway Timeout: The request took too long.", "200 OK: hello")
