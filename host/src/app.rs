@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tollgate_metering::{Policy, Rate};
 use tollgate_runtime::component::{Component, Run};
 use tollgate_runtime::engine::Runtime;
@@ -23,7 +24,7 @@ use crate::ledger;
 use crate::log;
 use crate::marketplace::Answer;
 use crate::marketplace::aws::{Aws, Origins};
-use crate::meter::{self, AskError, Attestation, Keeper};
+use crate::meter::{self, AskError, Attestation, End, Keeper};
 use crate::place::{self, Place};
 use crate::product::listing;
 use crate::product::load::{self, Product};
@@ -139,10 +140,10 @@ async fn live(start: &Start) -> Result<Done, Exit> {
         }
         status.opened(access);
         let options = options(start, &place);
-        let keeper = Keeper::start(opened, aws.clone(), surroundings.clock.clone(), options).await;
+        let keeper = Keeper::start(opened, aws.clone(), surroundings.clock.clone(), options);
         let mut keeper = keeper.map_err(|poisoned| ending::poisoned(&poisoned))?;
         let grant = ask(start, &aws, &mut keeper).await?;
-        keeper.granted(grant.provisional()).await.map_err(|poisoned| ending::poisoned(&poisoned))?;
+        keeper.granted(grant.provisional()).map_err(|poisoned| ending::poisoned(&poisoned))?;
         let others = tokio::task::block_in_place(|| ledger::Other::take_all(&others));
         keeper.adopt(others).await.map_err(|poisoned| ending::poisoned(&poisoned))?;
         Ok((keeper, grant))
@@ -162,7 +163,7 @@ async fn live(start: &Start) -> Result<Done, Exit> {
     let (handle, keeping) = keeper.serve(desk);
     status.metered(&handle);
     let work = Work {
-        keeping: tokio::spawn(keeping),
+        keeping: keep(keeping).map_err(internal)?,
         handle,
         meter,
         status,
@@ -176,6 +177,12 @@ async fn live(start: &Start) -> Result<Done, Exit> {
         Loaded::Http(server) => work.serve(&server, ports).await,
         Loaded::Command(component) => work.run(&component, &config.args).await,
     }
+}
+
+/// The meter waits for the disk, so nothing else runs where it does.
+fn keep(keeping: impl Future<Output = End> + Send + 'static) -> std::io::Result<JoinHandle<End>> {
+    let thread = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    Ok(tokio::task::spawn_blocking(move || thread.block_on(keeping)))
 }
 
 /// Asks AWS until there is an answer or the budget is spent.

@@ -4,6 +4,7 @@
 //! retried, because a failed fsync may have dropped what it was asked to keep. What the numbers mean is the engine's
 //! business; here is only that nothing is lost, changed or left out.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use tollgate_metering::{Ledger, Record, Used};
@@ -31,7 +32,7 @@ pub use image::{Entry, Image, Key, RecordedRow, UsageRow};
 pub use other::Other;
 pub use reserve::Space;
 pub use sqlite::Sqlite;
-pub use writer::{Poisoned, Reader, Told, Writer};
+pub use writer::{Poisoned, Writer};
 
 /// What becomes durable together: all of it or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub struct Loaded {
 }
 
 /// Keeps batches. The store is the truth; the state in memory is a fold over it.
-pub trait Store: Send + 'static {
+pub trait Store: Debug + Send + 'static {
     /// Reads everything, checked.
     ///
     /// # Errors

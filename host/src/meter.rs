@@ -1,18 +1,19 @@
 //! The meter: takes what guests count, keeps it in the ledger, carries out the engine's plan. Decides nothing.
 //!
-//! One task owns the engine, so that what is admitted, written and applied is in one order. Commits that arrive while the
-//! disk is busy are written together. Sends run beside it, and come back as answers.
+//! One thread owns the engine and writes the ledger, so that what is admitted, written and applied is in one order, and
+//! nobody is woken in between. Commits that arrive while the disk is busy are written together: the faster they come, the
+//! more go into one transaction, so it adapts to the disk without a timer. Sends run elsewhere, and come back as answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tollgate_metering::{Clocks, Folded, Hour, Ledger, Now, Phase, Policy, Record, SlotId, Tags, Trust, Used};
-use tollgate_runtime::meter::{Commit, Desk, Stopped};
+use tollgate_runtime::meter::{Commit, Desk};
 
 use crate::clock::Clock;
 use crate::entitlement::system_random;
-use crate::ledger::{self, Batch, Opened, Poisoned, Told, Writer};
+use crate::ledger::{self, Batch, Opened, Poisoned, Writer};
 use crate::marketplace::{Answer, Marketplace, MeterUsage};
 use crate::usage::{Refused, Settlement};
 
@@ -57,6 +58,8 @@ pub struct Keeper<M> {
     options: Options,
     phase: Phase,
     sends: JoinSet<send::Sent>,
+    /// Where they run: the thread of the keeper waits for the disk.
+    runtime: tokio::runtime::Handle,
     /// Units of each dimension that this process booked.
     booked: Vec<u64>,
     attested_ms: Option<u64>,
@@ -66,11 +69,11 @@ pub struct Keeper<M> {
 }
 
 impl<M: Marketplace> Keeper<M> {
-    /// Takes an opened ledger and writes down that this process has it.
+    /// Takes an opened ledger and writes down that this process has it. Requests to AWS run in the runtime of the caller.
     ///
     /// # Errors
     /// The ledger cannot be written.
-    pub async fn start(opened: Opened, marketplace: Arc<M>, clock: Clock, options: Options) -> Result<Self, Poisoned> {
+    pub fn start(opened: Opened, marketplace: Arc<M>, clock: Clock, options: Options) -> Result<Self, Poisoned> {
         let Opened { ledger, writer, folder: _, others: _ } = opened;
         let fresh = ledger.is_fresh();
         let clocks = clocks(&clock);
@@ -93,12 +96,13 @@ impl<M: Marketplace> Keeper<M> {
             options,
             phase,
             sends,
+            runtime: tokio::runtime::Handle::current(),
             booked,
             attested_ms: None,
             started_boot_s: clocks.boot,
             low_since: None,
         };
-        keeper.write(created.into_iter().chain([started]).collect()).await?;
+        keeper.write(created.into_iter().chain([started]).collect())?;
         Ok(keeper)
     }
 
@@ -111,9 +115,9 @@ impl<M: Marketplace> Keeper<M> {
     ///
     /// # Errors
     /// The ledger cannot be written.
-    pub async fn granted(&mut self, provisional: bool) -> Result<(), Poisoned> {
+    pub fn granted(&mut self, provisional: bool) -> Result<(), Poisoned> {
         let (at, listing) = (self.now().s, self.options.policy.listing.clone());
-        self.write(vec![Record::Granted { at, listing, provisional }]).await
+        self.write(vec![Record::Granted { at, listing, provisional }])
     }
 
     /// Asks for entitlement by a zero record on its own dimension. The record is in the ledger before it is sent, and
@@ -136,7 +140,7 @@ impl<M: Marketplace> Keeper<M> {
     async fn ask_once(&mut self, dimension: &str, now: Now) -> Result<Answer, AskError> {
         let ask = self.ledger.ask(&self.options.policy, dimension, now.s).map_err(AskError::InUse)?;
         if let Some(asked) = ask.asked {
-            self.write(vec![asked]).await?;
+            self.write(vec![asked])?;
         }
         let sent = clocks(&self.clock);
         let answer = self.marketplace.meter_usage(send::wire(dimension, &ask.request)).await;
@@ -158,37 +162,39 @@ impl<M: Marketplace> Keeper<M> {
 
     /// The order is the promise: disk first, then memory. A record that does not fit is a fault of ours; nothing of the
     /// batch is written then.
-    async fn write(&mut self, records: Vec<Record>) -> Result<(), Poisoned> {
+    fn write(&mut self, records: Vec<Record>) -> Result<(), Poisoned> {
         ledger::admit(&self.ledger, &records).map_err(Poisoned)?;
-        self.writer.commit(Batch { used: Vec::new(), records: records.clone() }).await?;
-        records.iter().for_each(|record| self.ledger.apply(record));
+        let batch = Batch { used: Vec::new(), records };
+        self.writer.commit(&batch)?;
+        batch.records.iter().for_each(|record| self.ledger.apply(record));
         Ok(())
     }
 
-    /// The same for usage. Who used it is told by the thread that wrote it; dropped, `told` says that it never will be.
-    async fn write_usage(&mut self, used: Vec<Used>, told: Told) -> Result<(), Poisoned> {
+    /// The same for usage.
+    fn write_usage(&mut self, used: Vec<Used>) -> Result<(), Poisoned> {
         let refused = used.iter().find_map(|used| self.ledger.admit_used(used).err());
         if let Some(refusal) = refused {
             return Err(Poisoned(refusal.to_string()));
         }
-        self.writer.commit_and_tell(Batch { used: used.clone(), records: Vec::new() }, told).await?;
-        used.iter().for_each(|used| self.ledger.apply_used(used));
+        let batch = Batch { used, records: Vec::new() };
+        self.writer.commit(&batch)?;
+        batch.used.iter().for_each(|used| self.ledger.apply_used(used));
         Ok(())
     }
 
     /// Once a day: folds all entries into a checkpoint. It can wait until there is room for it.
-    async fn compact(&mut self) -> Result<(), Poisoned> {
-        if self.ledger.checkpoint_due() && self.writer.space().fits_again() {
+    fn compact(&mut self) -> Result<(), Poisoned> {
+        if self.ledger.checkpoint_due() && self.writer.fits_again() {
             let Folded { records, forgotten, after } = self.ledger.checkpoint();
             tracing::info!(entries = records.len(), archived = forgotten.len(), "folding the ledger into a checkpoint");
-            self.writer.compact(records, forgotten).await?;
+            self.writer.compact(&records, &forgotten)?;
             self.ledger = after;
         }
         Ok(())
     }
 
     /// Books, writes and answers commits that arrived together.
-    async fn record(&mut self, desk: &Desk, commits: Vec<Commit>) -> Result<(), Poisoned> {
+    fn record(&mut self, desk: &Desk, commits: Vec<Commit>) -> Result<(), Poisoned> {
         let now = self.now().s;
         let mut sums: BTreeMap<(SlotId, Tags, u32), Used> = BTreeMap::new();
         let mut booked = BTreeMap::new();
@@ -205,29 +211,26 @@ impl<M: Marketplace> Keeper<M> {
                     .or_insert(used);
             }
         }
-        let told: Told = Box::new(move |written| {
-            let answer = if written { Ok(()) } else { Err(Stopped) };
-            for commit in commits {
-                // Who no longer waits has gone away; its usage is recorded all the same.
-                let _gone = commit.done.send(answer);
-            }
-        });
-        let written = self.write_usage(sums.into_values().collect(), told).await;
+        self.write_usage(sums.into_values().collect())?;
+        for commit in commits {
+            // Who no longer waits has gone away; its usage is recorded all the same.
+            let _gone = commit.done.send(Ok(()));
+        }
         for (dimension, units) in booked {
             if let Some(sum) = usize::try_from(dimension).ok().and_then(|number| self.booked.get_mut(number)) {
                 *sum = sum.saturating_add(units);
             }
         }
-        written
+        Ok(())
     }
 
     /// Closes an hour as a person found it to be.
-    async fn settle(&mut self, settlement: &Settlement) -> Result<Result<(), Refused>, Poisoned> {
+    fn settle(&mut self, settlement: &Settlement) -> Result<Result<(), Refused>, Poisoned> {
         let at = self.now().s;
         match settlement.record(&self.ledger, at) {
             Ok(record) => {
                 tracing::warn!(entry = record.to_text(), "an hour is settled by a person");
-                self.write(vec![record]).await.map(Ok)
+                self.write(vec![record]).map(Ok)
             }
             Err(refused) => Ok(Err(refused)),
         }

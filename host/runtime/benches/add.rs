@@ -89,11 +89,16 @@ async fn nanos((component, adds): &Subject, limit: Option<u64>) -> f64 {
     let (_stop, stopped) = watch::channel(false);
     let keeper = async {
         let mut units = 0;
-        while let Some(commit) = desk.commits.recv().await {
-            units += commit.deltas.iter().map(|delta| delta.units).sum::<u64>();
-            let _ = commit.done.send(Ok(()));
+        loop {
+            let commits = desk.commits.next().await;
+            if commits.is_empty() {
+                return units;
+            }
+            for commit in commits {
+                units += commit.deltas.iter().map(|delta| delta.units).sum::<u64>();
+                let _ = commit.done.send(Ok(()));
+            }
         }
-        units
     };
     let ran = async {
         let begun = Instant::now();

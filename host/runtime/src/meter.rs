@@ -8,6 +8,7 @@
 
 mod cells;
 mod counters;
+mod desk;
 mod gate;
 mod group;
 mod names;
@@ -21,7 +22,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use cells::Window;
 pub use counters::Counters;
+pub use desk::{Commits, Desk};
 pub(crate) use group::Group;
+use group::Wanted;
 pub use tags::{TagRefusal, TagSet, TagsId};
 
 /// Commits that may wait for the keeper; one more makes the committing instance wait.
@@ -105,8 +108,11 @@ pub struct Commit {
     /// What to record: all of it or nothing. Of one instance, or of several that commit together.
     pub deltas: Vec<Delta>,
     /// Answered when the deltas are on disk, or with [`Stopped`] if they never will be. Dropped means the latter.
-    pub done: oneshot::Sender<Result<(), Stopped>>,
+    pub done: Done,
 }
+
+/// Who waits for a [`Commit`].
+pub type Done = oneshot::Sender<Result<(), Stopped>>;
 
 /// A request of a guest for a signature of AWS on its own nonce.
 #[derive(Debug)]
@@ -221,7 +227,7 @@ pub fn open(dimensions: Vec<Dimension>, granted: Granted) -> (Meter, Desk) {
         granted,
     });
     let meter = Meter { shared: shared.clone(), commits: commits_in, attests: attests_in, group: None };
-    (meter, Desk { commits, attests, shared })
+    (meter, Desk { commits: Commits(commits), attests, shared })
 }
 
 /// The side of the instances; clones share everything. When the last clone and the last [`Counters`] are gone, the
@@ -229,7 +235,7 @@ pub fn open(dimensions: Vec<Dimension>, granted: Granted) -> (Meter, Desk) {
 #[derive(Clone, Debug)]
 pub struct Meter {
     shared: Arc<Shared>,
-    commits: mpsc::Sender<Commit>,
+    commits: mpsc::Sender<Wanted>,
     attests: mpsc::Sender<Attest>,
     /// Whose instances commit together; else each commits alone.
     group: Option<Arc<Group>>,
@@ -275,72 +281,6 @@ impl Meter {
             Err(mpsc::error::TrySendError::Full(_)) => Err(AttestRefusal::TooOften),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(AttestRefusal::NoAnswer),
         }
-    }
-}
-
-/// The keeper's side.
-#[derive(Debug)]
-pub struct Desk {
-    /// What to record, in the order in which instances asked. Ends when nobody is left who could ask.
-    pub commits: mpsc::Receiver<Commit>,
-    /// Attestations wanted.
-    pub attests: mpsc::Receiver<Attest>,
-    shared: Arc<Shared>,
-}
-
-impl Desk {
-    /// The dimensions given to [`open`].
-    pub fn dimensions(&self) -> &[Dimension] {
-        &self.shared.dimensions
-    }
-
-    /// From now on units are admitted while the total of the process stays at or below `limit`. `u64::MAX`: always, and
-    /// then units count when their instance commits; so a dimension gets its first limit before guests run. A number that
-    /// is no dimension is ignored.
-    pub fn set_limit(&self, dimension: u32, limit: u64) {
-        if let Some(gate) = self.shared.gate(dimension)
-            && gate.limit.swap(limit, Relaxed) != limit
-        {
-            self.shared.decide_anew();
-        }
-    }
-
-    /// Units admitted since [`open`], recorded or still on their way, or taken ahead by a running instance. Zero for a
-    /// number that is no dimension.
-    pub fn admitted(&self, dimension: u32) -> u64 {
-        self.shared.gate(dimension).map_or(0, |gate| gate.admitted.load(Relaxed))
-    }
-
-    /// Units turned away by the limit since [`open`]: refused to guests, or measured by the host and not counted.
-    pub fn turned_away(&self, dimension: u32) -> u64 {
-        self.shared.gate(dimension).map_or(0, |gate| gate.turned_away.load(Relaxed))
-    }
-
-    /// True: every `add` answers [`Outcome::Stopped`] and servers refuse new work, until called with false.
-    pub fn stop(&self, stopped: bool) {
-        if self.shared.stopped.swap(stopped, Relaxed) != stopped {
-            self.shared.decide_anew();
-        }
-    }
-
-    /// What [`Desk::stop`] was last told.
-    pub fn stopped(&self) -> bool {
-        self.shared.stopped.load(Relaxed)
-    }
-
-    /// What guests are told when they ask how delivery goes.
-    pub fn set_standing(&self, standing: Standing) {
-        *self.shared.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
-    }
-
-    /// What [`Desk::set_standing`] was last told.
-    pub fn standing(&self) -> Standing {
-        *self.shared.standing.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The tag set of a [`Delta`]. `None` for [`TagsId::UNTAGGED`] and ids that were never given out.
-    pub fn tags(&self, id: TagsId) -> Option<Arc<TagSet>> {
-        self.shared.tags.get(id).map(|interned| interned.set.clone())
     }
 }
 

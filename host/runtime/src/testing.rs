@@ -77,12 +77,18 @@ impl Keeper {
         let keeper = Self { permits: Arc::new(Semaphore::new(permits)), totals };
         let own = keeper.clone();
         tokio::spawn(async move {
-            while let Some(commit) = desk.commits.recv().await {
-                own.permits.acquire().await.unwrap().forget();
-                for delta in commit.deltas {
-                    own.totals.lock().unwrap()[delta.dimension as usize] += delta.units;
+            loop {
+                let commits = desk.commits.next().await;
+                if commits.is_empty() {
+                    break;
                 }
-                let _ = commit.done.send(Ok(()));
+                for commit in commits {
+                    own.permits.acquire().await.unwrap().forget();
+                    for delta in commit.deltas {
+                        own.totals.lock().unwrap()[delta.dimension as usize] += delta.units;
+                    }
+                    let _ = commit.done.send(Ok(()));
+                }
             }
         });
         keeper

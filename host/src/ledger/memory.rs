@@ -26,6 +26,11 @@ impl Memory {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).broken = true;
     }
 
+    /// From now on commits succeed again.
+    pub(crate) fn mend(&self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).broken = false;
+    }
+
     /// How many batches were committed.
     pub(crate) fn commits(&self) -> usize {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).commits

@@ -6,8 +6,6 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use rustix::io::Errno;
@@ -25,34 +23,13 @@ const LOW: u64 = 8 * MIB;
 const ENOUGH: u64 = 2 * LOW;
 const NAME: &str = "reserve";
 
-/// How much room the disk of a ledger has. Clones look at the same.
-#[derive(Clone, Debug, Default)]
-pub struct Space(Arc<Shown>);
-
-#[derive(Debug, Default)]
-struct Shown {
-    low: AtomicBool,
-    free: AtomicU64,
-    /// None: a store that is not on a disk.
-    database: Option<PathBuf>,
-}
-
-impl Space {
+/// How much room the disk of a ledger has, as of the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
     /// True while new usage has to be refused.
-    pub fn low(&self) -> bool {
-        self.0.low.load(Relaxed)
-    }
-
-    /// Free bytes for files of this user, as of the last look; the reserve is not among them.
-    pub fn free(&self) -> u64 {
-        self.0.free.load(Relaxed)
-    }
-
-    /// True if all of the ledger may be written once more, which is what a checkpoint does at most.
-    pub(crate) fn fits_again(&self) -> bool {
-        let size = self.0.database.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |file| file.len());
-        self.0.database.is_none() || (!self.low() && self.free() > size.saturating_mul(2).saturating_add(LOW))
-    }
+    pub low: bool,
+    /// Free bytes for files of this user; the reserve is not among them.
+    pub free: u64,
 }
 
 /// The file, and what is known of the disk that it is on.
@@ -61,6 +38,8 @@ pub(super) struct Reserve {
     file: File,
     held: u64,
     space: Space,
+    /// The file of the ledger itself.
+    database: PathBuf,
 }
 
 /// What to do about the room that is left.
@@ -78,15 +57,20 @@ impl Reserve {
     pub(super) fn open(folder: &Path, database: PathBuf) -> std::io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(NAME))?;
         let held = file.metadata()?.len();
-        let space = Space(Arc::new(Shown { database: Some(database), ..Shown::default() }));
-        let mut reserve = Self { file, held, space };
+        let mut reserve = Self { file, held, space: Space::default(), database };
         reserve.look()?;
         Ok(reserve)
     }
 
-    /// What others may know.
+    /// As of the last look.
     pub(super) fn space(&self) -> Space {
-        self.space.clone()
+        self.space
+    }
+
+    /// True if all of the ledger may be written once more, which is what a checkpoint does at most.
+    pub(super) fn fits_again(&self) -> bool {
+        let size = self.database.metadata().map_or(0, |file| file.len());
+        !self.space.low && self.space.free > size.saturating_mul(2).saturating_add(LOW)
     }
 
     /// Looks at the disk, and gives back or takes what is due. Call it before each transaction.
@@ -108,10 +92,10 @@ impl Reserve {
             Move::Fill => self.fill()?,
         }
         free = self::free(&self.file)?;
-        let low = is_low(free, self.held, self.space.low());
-        self.space.0.free.store(free, Relaxed);
-        if low != self.space.0.low.swap(low, Relaxed) {
-            tell(low, free);
+        let was_low = self.space.low;
+        self.space = Space { low: is_low(free, self.held, was_low), free };
+        if self.space.low != was_low {
+            tell(self.space.low, free);
         }
         Ok(())
     }

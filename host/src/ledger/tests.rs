@@ -269,81 +269,16 @@ fn ledgers_of_other_identities_are_seen_and_left_alone() {
     assert_eq!(opened.others, [database(&volume).parent().unwrap().to_owned()]);
 }
 
-#[tokio::test]
-async fn after_an_error_of_the_store_nothing_is_written_any_more() {
+#[test]
+fn after_an_error_of_the_store_nothing_is_written_any_more() {
     let store = memory::Memory::default();
-    let writer = Writer::unlimited(store.clone());
-    let (tell, told) = std::sync::mpsc::channel();
-    let heartbeat = async || {
-        let (batch, tell) = (Batch { used: Vec::new(), records: vec![Record::Heartbeat { at: 1 }] }, tell.clone());
-        writer.commit_and_tell(batch, Box::new(move |written| tell.send(written).unwrap())).await
-    };
-    assert_eq!(heartbeat().await, Ok(()));
+    let mut writer = Writer::unlimited(store.clone());
+    let batch = Batch { used: Vec::new(), records: vec![Record::Heartbeat { at: 1 }] };
+    assert_eq!(writer.commit(&batch), Ok(()));
     store.break_down();
     let broken = Err(Poisoned("no space left on device".to_owned()));
-    assert_eq!(heartbeat().await, broken);
-    assert_eq!(heartbeat().await, broken);
+    assert_eq!(writer.commit(&batch), broken);
+    store.mend();
+    assert_eq!(writer.commit(&batch), broken);
     assert_eq!(store.texts(), ["heartbeat at=1"]);
-    // And who else waits is told the same, before.
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [true, false, false]);
-}
-
-/// A store that is busy with its first transaction until it is told to go on.
-struct Busy {
-    memory: memory::Memory,
-    begun: std::sync::mpsc::Sender<()>,
-    go_on: std::sync::mpsc::Receiver<()>,
-}
-
-impl Store for Busy {
-    fn load(&mut self) -> Result<Loaded, String> {
-        self.memory.load()
-    }
-
-    fn image(&mut self) -> Result<Image, String> {
-        self.memory.image()
-    }
-
-    fn commit(&mut self, batch: &Batch) -> Result<(), String> {
-        self.begun.send(()).unwrap();
-        self.go_on.recv().unwrap();
-        self.memory.commit(batch)
-    }
-
-    fn archived(&mut self, after: u64) -> Result<Vec<ArchiveRow>, String> {
-        self.memory.archived(after)
-    }
-
-    fn compact(&mut self, records: &[Record], forgotten: &[Record]) -> Result<(), String> {
-        self.memory.compact(records, forgotten)
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_that_waits_while_the_disk_is_busy_becomes_one_transaction() {
-    const WAITING: u64 = 200;
-    let memory = memory::Memory::default();
-    let ((begun, begins), (go, go_on)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
-    let writer = Writer::unlimited(Busy { memory: memory.clone(), begun, go_on });
-    let (tell, told) = std::sync::mpsc::channel();
-    let commit = |at: u64| {
-        let (writer, tell) = (writer.clone(), tell.clone());
-        let batch = Batch { used: vec![used(1, 7_200 + at)], records: Vec::new() };
-        tokio::spawn(async move { writer.commit_and_tell(batch, Box::new(move |_| tell.send(at).unwrap())).await })
-    };
-    let first = commit(0);
-    begins.recv().unwrap();
-    let waiting: Vec<_> = (1..=WAITING).map(commit).collect();
-    while writer.waiting() < usize::try_from(WAITING).unwrap() {
-        tokio::task::yield_now().await;
-    }
-    go.send(()).unwrap();
-    go.send(()).unwrap();
-    assert_eq!(first.await.unwrap(), Ok(()));
-    for commit in waiting {
-        assert_eq!(commit.await.unwrap(), Ok(()));
-    }
-    assert_eq!(memory.commits(), 2);
-    assert_eq!(told.try_iter().count(), usize::try_from(WAITING).unwrap() + 1);
-    assert_eq!(memory.clone().load().unwrap().used.len(), usize::try_from(WAITING).unwrap() + 1);
 }

@@ -73,10 +73,10 @@ impl<M: Marketplace> Keeper<M> {
         }
         let Handing { repaired, handed, adopted } = self.ledger.adopt_from(&other.ledger, now, &self.options.policy);
         let (folder, repairs, adoptions) = (other.path().display().to_string(), repaired.len(), adopted.len());
-        self.write(repaired).await.map_err(Stopped::Own)?;
+        self.write(repaired).map_err(Stopped::Own)?;
         // The order is the promise: once this is on disk, the other can never send them.
         other.write(handed).map_err(Stopped::Other)?;
-        self.write(adopted).await.map_err(Stopped::Own)?;
+        self.write(adopted).map_err(Stopped::Own)?;
         let in_doubt = other.ledger.balance().in_doubt;
         tracing::info!(folder, adoptions, repairs, in_doubt, "the ledger of another task or pod was adopted");
         Ok(())

@@ -34,7 +34,7 @@ impl<M: Marketplace> Keeper<M> {
         };
         self.attested_ms = Some(now);
         let marketplace = self.marketplace.clone();
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             let ask = RegisterUsage {
                 product_code: attestation.product_code,
                 public_key_version: attestation.public_key_version,

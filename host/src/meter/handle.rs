@@ -3,22 +3,24 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::Snapshot;
-use crate::ledger::{ArchiveRow, Image, Poisoned, Reader};
+use crate::ledger::{ArchiveRow, Image, Poisoned};
 use crate::usage::{Refused, Settlement};
 
 /// Questions that may wait.
 pub(super) const ASKED_MAX: usize = 16;
+const CLOSED: &str = "the ledger is closed";
 
 /// Clones ask the same meter.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) asked: mpsc::Sender<Asked>,
-    pub(super) reader: Reader,
 }
 
 #[derive(Debug)]
 pub(super) enum Asked {
     Snapshot(oneshot::Sender<Snapshot>),
+    Image(oneshot::Sender<Result<Image, String>>),
+    Archived(u64, oneshot::Sender<Result<Vec<ArchiveRow>, String>>),
     Settle(Settlement, oneshot::Sender<Result<(), Refused>>),
     Finish(u64),
 }
@@ -47,9 +49,7 @@ pub struct Finished {
 impl Handle {
     /// The state of all hours that are kept, for people and metrics. None: the meter has ended.
     pub async fn snapshot(&self) -> Option<Snapshot> {
-        let (done, answer) = oneshot::channel();
-        self.asked.send(Asked::Snapshot(done)).await.ok()?;
-        answer.await.ok()
+        self.ask(Asked::Snapshot).await
     }
 
     /// Every row of the ledger as it stands between two transactions.
@@ -57,7 +57,7 @@ impl Handle {
     /// # Errors
     /// The rows cannot be read, or the meter has ended.
     pub async fn image(&self) -> Result<Image, String> {
-        self.reader.image().await
+        self.ask(Asked::Image).await.unwrap_or_else(|| Err(CLOSED.to_owned()))
     }
 
     /// The next rows of the archive after a number.
@@ -65,13 +65,17 @@ impl Handle {
     /// # Errors
     /// As for [`Handle::image`].
     pub async fn archived(&self, after: u64) -> Result<Vec<ArchiveRow>, String> {
-        self.reader.archived(after).await
+        self.ask(|done| Asked::Archived(after, done)).await.unwrap_or_else(|| Err(CLOSED.to_owned()))
     }
 
     /// Closes an hour that is in doubt or in conflict. Returns when that is on disk. None: the meter has ended.
     pub async fn settle(&self, settlement: Settlement) -> Option<Result<(), Refused>> {
+        self.ask(|done| Asked::Settle(settlement, done)).await
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Asked) -> Option<T> {
         let (done, answer) = oneshot::channel();
-        self.asked.send(Asked::Settle(settlement, done)).await.ok()?;
+        self.asked.send(question(done)).await.ok()?;
         answer.await.ok()
     }
 

@@ -25,7 +25,7 @@ impl<M: Marketplace> Keeper<M> {
     /// Tells guests and servers how delivery goes, and whether there is room to record anything.
     pub(super) fn set_standing(&mut self, desk: &Desk) {
         let now = self.now();
-        let low = self.writer.space().low();
+        let low = self.writer.space().low;
         let was_low = self.low_since.is_some();
         self.low_since = low.then(|| self.low_since.unwrap_or(now.s));
         if !now.confirmed && !low && !was_low {

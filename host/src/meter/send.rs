@@ -57,17 +57,18 @@ impl<M: Marketplace> Keeper<M> {
     fn spawn(&mut self, slot: Option<SlotId>, record: MeterUsage) {
         let marketplace = self.marketplace.clone();
         let left = clocks(&self.clock);
-        self.sends.spawn(async move { Sent { slot, left, answer: marketplace.meter_usage(record).await } });
+        let sent = async move { Sent { slot, left, answer: marketplace.meter_usage(record).await } };
+        self.sends.spawn_on(sent, &self.runtime);
     }
 
     /// Writes what an answer means. Says the code if the process has to end as not entitled.
-    pub(super) async fn answered(&mut self, sent: Sent) -> Result<Option<String>, Poisoned> {
+    pub(super) fn answered(&mut self, sent: Sent) -> Result<Option<String>, Poisoned> {
         self.saw_date(sent.left, sent.answer.date);
         let Some(slot) = sent.slot else { return Ok(None) };
         let now = self.now().s;
         let Verdict { records, alarm, not_entitled } = self.ledger.answer(&slot, &sent.answer.reply, now, random());
         tell(&slot, &sent.answer, alarm.as_ref());
-        self.write(records).await?;
+        self.write(records)?;
         let code = match sent.answer.reply {
             tollgate_metering::Reply::NotEntitled { code } if not_entitled => Some(code),
             _ => None,

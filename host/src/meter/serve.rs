@@ -10,8 +10,6 @@ use super::{Keeper, clocks};
 use crate::ledger::Poisoned;
 use crate::marketplace::Marketplace;
 
-/// Commits that are written together at most.
-const COMMITS_MAX: usize = 4_096;
 /// At the start usage waits for AWS to confirm a clock in doubt, but not longer than this, in seconds.
 const HOLD_S: u64 = 30;
 /// While the clock is in doubt it is looked at this often, in seconds.
@@ -35,11 +33,10 @@ enum Event {
 
 impl<M: Marketplace> Keeper<M> {
     /// Runs until it is told to finish, AWS says no, or the disk fails. The first is the way to ask it, the second runs
-    /// it: spawn it.
+    /// it, and waits for the disk: give it a thread of its own.
     pub fn serve(self, desk: Desk) -> (Handle, impl Future<Output = End> + Send) {
         let (asked, questions) = mpsc::channel(ASKED_MAX);
-        let reader = self.writer.reader();
-        (Handle { asked, reader }, self.run(desk, questions))
+        (Handle { asked }, self.run(desk, questions))
     }
 
     async fn run(mut self, mut desk: Desk, mut questions: mpsc::Receiver<Asked>) -> End {
@@ -55,8 +52,8 @@ impl<M: Marketplace> Keeper<M> {
         self.set_limits(desk);
         loop {
             if turn.due_ms == 0 {
-                self.writer.look().await?;
-                self.carry_out().await?;
+                self.writer.look()?;
+                self.carry_out()?;
                 self.ask_time();
                 self.set_standing(desk);
                 turn.due_ms = self.due_ms();
@@ -71,28 +68,31 @@ impl<M: Marketplace> Keeper<M> {
             }
             match event {
                 Event::Commits(commits) => {
-                    self.record(desk, commits).await?;
-                    if self.writer.space().low() != self.low_since.is_some() {
+                    self.record(desk, commits)?;
+                    if self.writer.space().low != self.low_since.is_some() {
                         turn.due_ms = 0;
                     }
                 }
                 Event::NoMoreCommits => turn.commits_ended = true,
                 Event::Attest(attest) => self.attest(attest),
                 Event::Sent(sent) => {
-                    if let Some(code) = self.answered(sent).await? {
+                    if let Some(code) = self.answered(sent)? {
                         return Ok(End::NotEntitled { code });
                     }
                 }
                 Event::Asked(Asked::Snapshot(done)) => drop(done.send(self.snapshot(desk))),
-                Event::Asked(Asked::Settle(settlement, done)) => drop(done.send(self.settle(&settlement).await?)),
+                // Who no longer waits does not need it.
+                Event::Asked(Asked::Image(done)) => drop(done.send(self.writer.image())),
+                Event::Asked(Asked::Archived(after, done)) => drop(done.send(self.writer.archived(after))),
+                Event::Asked(Asked::Settle(settlement, done)) => drop(done.send(self.settle(&settlement)?)),
                 Event::Asked(Asked::Finish(deadline_ms)) => {
-                    self.record_waiting(desk).await?;
+                    self.record_waiting(desk)?;
                     self.phase = Phase::Ending;
                     turn.deadline_ms = Some(deadline_ms);
                 }
                 Event::Due => {}
                 Event::Deadline => {
-                    self.record_waiting(desk).await?;
+                    self.record_waiting(desk)?;
                     return Ok(self.finished());
                 }
             }
@@ -107,7 +107,6 @@ impl<M: Marketplace> Keeper<M> {
     async fn next(&mut self, desk: &mut Desk, questions: &mut mpsc::Receiver<Asked>, turn: &Turn) -> Event {
         let (due_ms, hold) = (turn.due_ms, self.holds_usage());
         let clock = self.clock.clone();
-        let mut commits = Vec::new();
         tokio::select! {
             // Commits come last: they never pause under load, and everything else is rare.
             biased;
@@ -120,14 +119,14 @@ impl<M: Marketplace> Keeper<M> {
             () = clock.sleep_until(turn.deadline_ms.unwrap_or(u64::MAX)), if turn.deadline_ms.is_some() => Event::Deadline,
             () = clock.sleep_until(due_ms) => Event::Due,
             Some(attest) = desk.attests.recv() => Event::Attest(attest),
-            count = desk.commits.recv_many(&mut commits, COMMITS_MAX), if !turn.commits_ended && !hold => {
-                if count == 0 { Event::NoMoreCommits } else { Event::Commits(commits) }
+            commits = desk.commits.next(), if !turn.commits_ended && !hold => {
+                if commits.is_empty() { Event::NoMoreCommits } else { Event::Commits(commits) }
             }
         }
     }
 
     /// Writes everything that the plan wants written, then lets tries begin as far as there is room.
-    async fn carry_out(&mut self) -> Result<(), Poisoned> {
+    fn carry_out(&mut self) -> Result<(), Poisoned> {
         loop {
             let now = self.now();
             let steps = plan(&self.ledger, now, &self.options.policy, self.phase);
@@ -140,16 +139,16 @@ impl<M: Marketplace> Keeper<M> {
                 }
             }
             if !records.is_empty() {
-                self.write(records).await?;
+                self.write(records)?;
                 continue;
             }
-            self.compact().await?;
+            self.compact()?;
             sends.truncate(AT_ONCE_MAX.saturating_sub(self.sends.len()));
             if sends.is_empty() {
                 return Ok(());
             }
             let attempted = sends.iter().map(|(attempted, ..)| attempted.clone()).collect();
-            self.write(attempted).await?;
+            self.write(attempted)?;
             for (_, slot, request) in sends {
                 self.send(slot, &request);
             }
@@ -157,12 +156,9 @@ impl<M: Marketplace> Keeper<M> {
     }
 
     /// What is already in the queue.
-    async fn record_waiting(&mut self, desk: &mut Desk) -> Result<(), Poisoned> {
-        let mut commits = Vec::new();
-        while let Ok(commit) = desk.commits.try_recv() {
-            commits.push(commit);
-        }
-        if commits.is_empty() { Ok(()) } else { self.record(desk, commits).await }
+    fn record_waiting(&mut self, desk: &mut Desk) -> Result<(), Poisoned> {
+        let commits = desk.commits.waiting();
+        if commits.is_empty() { Ok(()) } else { self.record(desk, commits) }
     }
 
     /// Usage is booked by the hour for good, so a clock that wants confirmation at the start gets a moment for it.
@@ -189,7 +185,7 @@ impl<M: Marketplace> Keeper<M> {
         let hour_end = HOUR_S - now.s % HOUR_S;
         let due = next_due(&self.ledger, now, &self.options.policy, self.phase).saturating_sub(now.s).min(hour_end);
         // Something due that has not been done waits for an answer, not for time.
-        let due = due.min(if self.writer.space().low() { LOOK_FOR_ROOM_S } else { LOOK_AT_DISK_S });
+        let due = due.min(if self.writer.space().low { LOOK_FOR_ROOM_S } else { LOOK_AT_DISK_S });
         let due = if now.confirmed { due.max(1) } else { due.clamp(1, LOOK_AGAIN_S) };
         wall.saturating_add(due).saturating_mul(1_000)
     }

@@ -176,7 +176,7 @@ impl<M: Marketplace> Keeper<M> {
             ledger: format!("{:016x}", ledger.id()),
             boots: ledger.boots(),
             standing: match standing.state {
-                _ if space.low() => "stopping",
+                _ if space.low => "stopping",
                 State::Good => "good",
                 State::Late => "late",
                 State::Stopping => "stopping",
@@ -185,8 +185,8 @@ impl<M: Marketplace> Keeper<M> {
             oldest_waiting: standing.oldest.map(tollgate_metering::Hour::start),
             unsent: ledger.unsent(policy),
             balanced: ledger.balanced(),
-            space_low: space.low(),
-            space_free: space.free(),
+            space_low: space.low,
+            space_free: space.free,
             rows: ledger.slots().map(|(id, slot)| Row::of(id, slot)).collect(),
             totals: Total::all(ledger, turned_away),
         }

@@ -1,10 +1,11 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Waker};
 
 use tokio::task::JoinHandle;
 use tollgate_metering::{Rate, Reply};
-use tollgate_runtime::meter::{self as desk, Counters, Outcome, TagsId};
+use tollgate_runtime::meter::{self as desk, Counters, Meter, Outcome, Stopped, TagsId};
 
 use super::*;
 use crate::clock::Steer;
@@ -52,6 +53,7 @@ struct House {
 }
 
 struct Running {
+    meter: Meter,
     counters: Counters,
     handle: Handle,
     ended: JoinHandle<End>,
@@ -95,7 +97,6 @@ impl House {
             self.clock.clone(),
             Options { identity: identity.to_owned(), ..options() },
         )
-        .await
         .unwrap();
         (keeper, seen)
     }
@@ -119,7 +120,7 @@ impl House {
         };
         let (meter, desk) = desk::open(vec![dimension("images"), dimension("pixels")], granted);
         let (handle, keeping) = keeper.serve(desk);
-        Running { counters: meter.instance(0), handle, ended: tokio::spawn(keeping), sent }
+        Running { counters: meter.instance(0), meter, handle, ended: tokio::spawn(keeping), sent }
     }
 
     fn soon(&self) -> u64 {
@@ -227,6 +228,26 @@ async fn the_end_sends_the_running_hour_and_counts_what_is_left() {
 }
 
 #[tokio::test]
+async fn all_that_waits_becomes_one_transaction() {
+    let mut house = House::new(&[]);
+    let host = house.run().await;
+    host.handle.snapshot().await.unwrap();
+    let before = house.store.commits();
+    let users: Vec<Counters> = (0..40).map(|_| host.meter.instance(0)).collect();
+    let mut waiting: Vec<_> = users.iter().map(|user| Box::pin(user.commit())).collect();
+    for (user, waiting) in users.iter().zip(&mut waiting) {
+        user.add(0, 2);
+        // Each asks, and nothing else runs meanwhile.
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    for waiting in waiting {
+        assert_eq!(waiting.await, Ok(()));
+    }
+    assert_eq!(house.store.commits(), before + 1);
+    assert_eq!(host.row("images").await, "80 open");
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_everything() {
     let mut house = House::new(&[]);
     let host = house.run().await;
@@ -289,7 +310,7 @@ async fn the_question_for_entitlement_is_the_same_for_the_whole_hour() {
     let mut house = House::new(&[]);
     let (mut keeper, mut sent) = house.keeper().await;
     keeper.ask_entitlement("start").await.unwrap();
-    keeper.granted(true).await.unwrap();
+    keeper.granted(true).unwrap();
     let first = sent.recv().await.unwrap();
     assert_eq!((first.quantity, first.dry_run), (0, false));
     house.pass_minutes(5);

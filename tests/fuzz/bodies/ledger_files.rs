@@ -66,33 +66,28 @@ impl Left {
     /// Written as a host does: usage, a sealed hour, a try, its answer, more usage. Copied while it is open.
     fn write() -> Self {
         let volume = folder();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let opened = ledger::open(volume.path(), IDENTITY).unwrap();
-        let mut ledger = opened.ledger;
+        let (mut ledger, mut writer) = (opened.ledger, opened.writer);
         let at = 500_000 * HOUR_S;
         let started = Record::Started { at, identity: IDENTITY.into(), boot: 1, first_hour_taken: false };
         let mut batches = vec![(Vec::new(), vec![Record::Created { at, ledger: 5 }, started])];
         batches.push((vec![used(3, "red", at + 60), used(4, "", at + 70)], Vec::new()));
         for (used, records) in batches {
             apply(&mut ledger, &used, &records);
-            runtime.block_on(opened.writer.commit(Batch { used, records })).unwrap();
+            writer.commit(&Batch { used, records }).unwrap();
         }
         let now = Now { s: at + 2 * HOUR_S, confirmed: true };
         for _ in 0..3 {
             let records = due(&ledger, now);
             apply(&mut ledger, &[], &records);
-            runtime.block_on(opened.writer.commit(Batch { used: Vec::new(), records })).unwrap();
+            writer.commit(&Batch { used: Vec::new(), records }).unwrap();
         }
         let more = vec![used(5, "blue", now.s)];
         apply(&mut ledger, &more, &[]);
-        runtime.block_on(opened.writer.commit(Batch { used: more, records: Vec::new() })).unwrap();
+        writer.commit(&Batch { used: more, records: Vec::new() }).unwrap();
         let place = volume.path().join(IDENTITY);
         let killed = read(&place);
-        drop(opened.writer);
-        // The log is taken away as the last step.
-        while place.join(FILES[1]).exists() {
-            std::thread::yield_now();
-        }
+        drop(writer);
         Self { killed, closed: read(&place), recorded: ledger.balance().recorded }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::cells::{Cells, Window};
-use super::group::{self, Joined};
+use super::group::{self, Joined, Wanted};
 use super::tags::{Interned, TagSet};
 use super::{Commit, Delta, Group, Measure, Outcome, Shared, Source, Stopped, TagRefusal, TagsId};
 
@@ -22,7 +22,7 @@ pub struct Counters {
 #[derive(Debug)]
 struct Own {
     shared: Arc<Shared>,
-    commits: mpsc::Sender<Commit>,
+    commits: mpsc::Sender<Wanted>,
     /// Those that commit together with this one; none: it commits alone.
     group: Option<Arc<Group>>,
     component: u32,
@@ -57,7 +57,7 @@ enum Sent {
 impl Counters {
     pub(super) fn new(
         shared: Arc<Shared>,
-        commits: mpsc::Sender<Commit>,
+        commits: mpsc::Sender<Wanted>,
         group: Option<Arc<Group>>,
         component: u32,
     ) -> Self {
@@ -161,7 +161,7 @@ impl Counters {
         // First a place in the queue, then the units: nothing can be interrupted between taking and sending.
         let place = own.commits.reserve().await.map_err(|_| Stopped)?;
         let (done, answer) = oneshot::channel();
-        place.send(Commit { deltas: own.take().collect(), done });
+        place.send(Wanted::Alone(Commit { deltas: own.take().collect(), done }));
         turn.sent = Some(Sent::Alone(answer));
         turn.settle().await
     }

@@ -1,7 +1,8 @@
 //! Commits of one thread that go to the keeper together: one message and one wake a group, however many wait for it.
 //!
-//! While a group is on its way to the disk the next one gathers. A thread that has nothing else to do sends at once; one that
-//! is busy lets more requests gather for a moment, since a write costs the same for one and for a hundred.
+//! A thread that has nothing else to do asks for a write at once; one that is busy lets more requests gather for a moment,
+//! since a write costs the same for one and for a hundred. The group is closed only when the keeper takes it: all that comes
+//! while the disk is busy with others goes with it. From then on the next one gathers.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Commit, Delta, Meter, Stopped, TagsId};
+use super::{Commit, Delta, Done, Meter, Stopped, TagsId};
 
 /// How long a busy thread lets a group gather.
 const GATHER: Duration = Duration::from_millis(1);
@@ -24,10 +25,29 @@ impl Meter {
     }
 }
 
+/// What the keeper is asked to make durable.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// Of one instance.
+    Alone(Commit),
+    /// What has gathered in a group by the time it is taken.
+    Together(Arc<Group>, Done),
+}
+
+impl Wanted {
+    /// Closes the group.
+    pub(super) fn take(self) -> Commit {
+        match self {
+            Self::Alone(commit) => commit,
+            Self::Together(group, done) => Commit { deltas: group.take(), done },
+        }
+    }
+}
+
 /// The groups of one thread: the one that gathers, and the one that is under way.
 #[derive(Debug)]
 pub(crate) struct Group {
-    commits: mpsc::Sender<Commit>,
+    commits: mpsc::Sender<Wanted>,
     state: Mutex<State>,
 }
 
@@ -37,7 +57,7 @@ struct State {
     units: BTreeMap<(u32, u32, TagsId), u64>,
     /// What those wait for whose units are in the sums.
     gathering: Arc<Batch>,
-    /// Sent, and not answered yet.
+    /// Taken by the keeper, and not answered yet.
     under_way: Option<Arc<Batch>>,
     /// The thread has nothing else to do.
     idle: bool,
@@ -58,7 +78,7 @@ struct Outcome {
 }
 
 impl Group {
-    pub(super) fn new(commits: mpsc::Sender<Commit>) -> Arc<Self> {
+    pub(super) fn new(commits: mpsc::Sender<Wanted>) -> Arc<Self> {
         Arc::new(Self { commits, state: Mutex::default() })
     }
 
@@ -93,17 +113,13 @@ impl Group {
             std::future::poll_fn(|cx| self.poll(cx, |state| !state.units.is_empty())).await;
             let _late =
                 tokio::time::timeout(GATHER, std::future::poll_fn(|cx| self.poll(cx, |state| state.idle))).await;
-            // First a place in the queue, then the units: nothing can be interrupted between taking and sending.
-            let Ok(place) = self.commits.reserve().await else {
-                self.take().1.answer(Err(Stopped));
-                continue;
-            };
-            let (deltas, batch) = self.take();
             let (done, answer) = oneshot::channel();
-            place.send(Commit { deltas, done });
-            let answer = answer.await.unwrap_or(Err(Stopped));
-            self.state().under_way = None;
-            batch.answer(answer);
+            // What nobody took, nobody will record.
+            let answer = match self.commits.send(Wanted::Together(self.clone(), done)).await {
+                Ok(()) => answer.await.unwrap_or(Err(Stopped)),
+                Err(_) => Err(Stopped),
+            };
+            self.answer(answer);
         }
     }
 
@@ -132,13 +148,24 @@ impl Group {
     }
 
     /// What has gathered; from now on the next group does.
-    fn take(&self) -> (Vec<Delta>, Arc<Batch>) {
+    fn take(&self) -> Vec<Delta> {
         let mut state = self.state();
-        let batch = std::mem::take(&mut state.gathering);
-        state.under_way = Some(batch.clone());
+        state.under_way = Some(std::mem::take(&mut state.gathering));
         state.idle = false;
         let delta = |((component, dimension, tags), units)| Delta { component, dimension, tags, units };
-        (std::mem::take(&mut state.units).into_iter().map(delta).collect(), batch)
+        std::mem::take(&mut state.units).into_iter().map(delta).collect()
+    }
+
+    /// Tells those whose group was taken; if none was, those that gather.
+    fn answer(&self, answer: Result<(), Stopped>) {
+        let taken = self.state().under_way.take();
+        let batch = taken.or_else(|| {
+            let _lost = self.take();
+            self.state().under_way.take()
+        });
+        if let Some(batch) = batch {
+            batch.answer(answer);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -149,7 +176,7 @@ impl Group {
 impl Drop for Group {
     /// The thread was ended at once: what gathered is sent without waiting.
     fn drop(&mut self) {
-        let deltas = self.take().0;
+        let deltas = self.take();
         send_at_once(&self.commits, deltas);
     }
 }
@@ -194,12 +221,13 @@ impl Future for Joined {
 }
 
 /// Sends units that nobody waits for. Usage added stays, also after a trap.
-pub(super) fn send_at_once(commits: &mpsc::Sender<Commit>, deltas: Vec<Delta>) {
+pub(super) fn send_at_once(commits: &mpsc::Sender<Wanted>, deltas: Vec<Delta>) {
     if deltas.is_empty() {
         return;
     }
     let (done, _) = oneshot::channel();
-    let Err(mpsc::error::TrySendError::Full(commit)) = commits.try_send(Commit { deltas, done }) else { return };
+    let commit = Wanted::Alone(Commit { deltas, done });
+    let Err(mpsc::error::TrySendError::Full(commit)) = commits.try_send(commit) else { return };
     let commits = commits.clone();
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(async move { commits.send(commit).await })),

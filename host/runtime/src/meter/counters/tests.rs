@@ -34,7 +34,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 /// What waits at the desk, one line a commit, without answering.
 fn received(desk: &mut Desk) -> (String, Vec<oneshot::Sender<Result<(), Stopped>>>) {
     let (mut text, mut answers) = (String::new(), Vec::new());
-    while let Ok(commit) = desk.commits.try_recv() {
+    for commit in desk.commits.waiting() {
         let deltas: Vec<String> =
             commit.deltas.iter().map(|d| format!("{}/{} +{}", d.dimension, d.tags.0, d.units)).collect();
         writeln!(text, "component {}: {}", commit.deltas[0].component, deltas.join(", ")).unwrap();
@@ -241,8 +241,12 @@ async fn units_of_dropped_instances_arrive_even_when_the_queue_is_full() {
     }
     drop(meter);
     let mut total = 0;
-    while let Some(commit) = desk.commits.recv().await {
-        total += commit.deltas.iter().map(|d| d.units).sum::<u64>();
+    loop {
+        let commits = desk.commits.next().await;
+        if commits.is_empty() {
+            break;
+        }
+        total += commits.iter().flat_map(|commit| &commit.deltas).map(|delta| delta.units).sum::<u64>();
     }
     assert_eq!((total, desk.admitted(0)), (5000, 5000));
 }

@@ -16,7 +16,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 /// The commits at the desk, as `component dimension units`.
 fn received(desk: &mut Desk) -> Vec<(String, oneshot::Sender<Result<(), Stopped>>)> {
     let mut all = Vec::new();
-    while let Ok(commit) = desk.commits.try_recv() {
+    for commit in desk.commits.waiting() {
         let deltas = commit.deltas.iter().map(|d| format!("{} {} {}", d.component, d.dimension, d.units));
         all.push((deltas.collect::<Vec<_>>().join(", "), commit.done));
     }
@@ -42,8 +42,13 @@ async fn those_that_come_together_are_one_commit_and_each_waits_for_it() {
     assert!(received(&mut desk).is_empty(), "a busy thread lets more gather");
     group.idle();
     assert!(poll(keep.as_mut()).is_pending());
+    // Who comes before the keeper takes it goes with it.
+    let fourth = meter.instance(7);
+    fourth.add(0, 3);
+    let mut fourth = pin!(fourth.commit());
+    assert!(poll(fourth.as_mut()).is_pending());
     let (text, done) = received(&mut desk).pop().unwrap();
-    assert_eq!(text, "7 0 4, 8 0 2, 8 1 5");
+    assert_eq!(text, "7 0 7, 8 0 2, 8 1 5");
 
     // What comes while that is under way is the next group, and waits for its own answer.
     let late = meter.instance(7);
@@ -58,6 +63,7 @@ async fn those_that_come_together_are_one_commit_and_each_waits_for_it() {
     for waiting in [&mut first, &mut second, &mut third] {
         assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(())));
     }
+    assert_eq!(poll(fourth.as_mut()), Poll::Ready(Ok(())));
     assert!(poll(later.as_mut()).is_pending());
     let (text, done) = received(&mut desk).pop().unwrap();
     assert_eq!(text, "7 0 1");
@@ -97,4 +103,24 @@ async fn what_nobody_waits_for_is_sent_all_the_same() {
     counters.add(1, 9);
     drop((counters, meter, group));
     assert_eq!(received(&mut desk).pop().unwrap().0, "1 1 9");
+}
+
+#[tokio::test]
+async fn who_waits_is_told_that_the_keeper_is_gone() {
+    for asked in [false, true] {
+        let (meter, desk) = meter();
+        let (meter, group) = meter.together();
+        let mut keep = pin!(group.clone().keep());
+        let counters = meter.instance(1);
+        counters.add(0, 3);
+        let mut waiting = pin!(counters.commit());
+        assert!(poll(waiting.as_mut()).is_pending());
+        group.idle();
+        if asked {
+            assert!(poll(keep.as_mut()).is_pending());
+        }
+        drop(desk);
+        assert!(poll(keep.as_mut()).is_pending());
+        assert_eq!(poll(waiting.as_mut()), Poll::Ready(Err(Stopped)), "asked before: {asked}");
+    }
 }

@@ -58,7 +58,7 @@ fn check_limit(form: Form, seed: u64, limit_max: u64) -> [u32; 3] {
     drop(users);
     drop(meter);
     let mut booked = 0;
-    while let Some(Ok(commit)) = Some(desk.commits.try_recv()) {
+    for commit in desk.commits.waiting() {
         booked += commit.deltas.iter().map(|delta| delta.units).sum::<u64>();
     }
     assert_eq!(booked, model.total, "{form:?} {seed}");
@@ -133,7 +133,7 @@ fn what_is_taken_while_a_guest_counts_is_taken_once() {
     let mut commits = 0;
     let mut booked = [0_u64; 4];
     let mut book = |desk: &mut Desk| {
-        while let Ok(commit) = desk.commits.try_recv() {
+        for commit in desk.commits.waiting() {
             commits += 1;
             commit.deltas.iter().for_each(|delta| booked[delta.dimension as usize] += delta.units);
             commit.done.send(Ok(())).unwrap_or(());
