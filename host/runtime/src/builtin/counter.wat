@@ -1,5 +1,5 @@
-;; tollgate:metering/counter@0.1.0, compiled into the guest so that an add costs a few instructions. What it counts in and
-;; why it may is said in meter/cells.rs; the offsets below are asserted there.
+;; tollgate:metering/counter@0.1.0, put into the guest so that an add costs a few instructions: the last instance is what the
+;; guest calls. What it counts in and why it may is said in meter/cells.rs; the offsets below are asserted there.
 (component
   (import "tollgate-unsafe-intrinsics" (instance $intrinsics
     (export "store-data-address" (func (result u64)))
@@ -54,24 +54,4 @@
     (export "load" (func $load))
     (export "store" (func $store))
     (export "ask" (func $ask))
-    (export "ask-tagged" (func $ask-tagged))))))
-  (type $outcome (enum "counted" "unknown" "over-limit" "stopped"))
-  (func $add (param "dimension" u32) (param "units" u32) (result $outcome)
-    (canon lift (core func $made "add")))
-  (func $add-tagged (param "dimension" u32) (param "tags" u32) (param "units" u32) (result $outcome)
-    (canon lift (core func $made "add-tagged")))
-  ;; An instance that is exported may only mention types that it names itself, so one gives them their names.
-  (component $named
-    (type $outcome (enum "counted" "unknown" "over-limit" "stopped"))
-    (import "outcome" (type $named (eq $outcome)))
-    (import "add" (func $add (param "dimension" u32) (param "units" u32) (result $named)))
-    (import "add-tagged" (func $add-tagged (param "dimension" u32) (param "tags" u32) (param "units" u32) (result $named)))
-    (export $out "outcome" (type $named))
-    (export "add" (func $add) (func (param "dimension" u32) (param "units" u32) (result $out)))
-    (export "add-tagged" (func $add-tagged)
-      (func (param "dimension" u32) (param "tags" u32) (param "units" u32) (result $out))))
-  (instance $exported (instantiate $named
-    (with "outcome" (type $outcome))
-    (with "add" (func $add))
-    (with "add-tagged" (func $add-tagged))))
-  (export "tollgate:metering/counter@0.1.0" (instance $exported)))
+    (export "ask-tagged" (func $ask-tagged)))))))
