@@ -3,8 +3,12 @@
 //! WAL with `synchronous=FULL`: a committed transaction survives a power cut. `locking_mode=EXCLUSIVE` keeps the index of
 //! the log in memory, so that it also works where shared memory does not (NFS, EFS).
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Transaction, params};
 use tollgate_metering::{Payer, Record, SlotId, Used};
 
@@ -23,15 +27,15 @@ use schema::Unfit;
 /// The log of the database is cut back to this size, in bytes, when it was longer.
 const LOG_BYTES: i64 = 8 << 20;
 
-/// The log goes into the database when it has about this many pages.
+/// The log goes into the database when it has this many pages.
 const LOG_PAGES: usize = 1_000;
 
 /// A ledger in a file.
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
-    /// Pages written to the log since it went into the database, about, and how many are enough.
-    log_pages: usize,
+    /// Pages in the log after the last transaction, and how many are enough.
+    log_pages: Arc<AtomicUsize>,
     log_pages_max: usize,
     head: Head,
     witness: Option<Witness>,
@@ -70,8 +74,15 @@ impl Sqlite {
             schema::prepare(&connection, begun)?;
             Ok(connection)
         };
-        let connection = open().map_err(|unfit: Unfit| unfit.of(path))?;
-        Ok(Self { connection, log_pages: 0, log_pages_max: LOG_PAGES, head: Head::default(), witness: None })
+        let mut connection = open().map_err(|unfit: Unfit| unfit.of(path))?;
+        let log_pages = Arc::<AtomicUsize>::default();
+        let seen = log_pages.clone();
+        let note = move |_: &mut Wal, pages| {
+            seen.store(usize::try_from(pages).unwrap_or(usize::MAX), Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(note)).map_err(|error| Unfit::from(error).of(path))?;
+        Ok(Self { connection, log_pages, log_pages_max: LOG_PAGES, head: Head::default(), witness: None })
     }
 
     /// From now on a second place is asked where the ledger ended, and told where it ends.
@@ -96,11 +107,10 @@ impl Sqlite {
     }
 
     /// Puts the log into the database when it is long enough. An error of that is one of the store.
-    fn empty_log(&mut self, pages: usize) -> Result<(), String> {
-        self.log_pages += pages;
-        if self.log_pages >= self.log_pages_max {
+    fn empty_log(&self, enough: usize) -> Result<(), String> {
+        if self.log_pages.load(Relaxed) >= enough {
             self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(words)?;
-            self.log_pages = 0;
+            self.log_pages.store(0, Relaxed);
         }
         Ok(())
     }
@@ -131,8 +141,7 @@ impl Store for Sqlite {
     fn commit(&mut self, batch: &Batch) -> Result<(), String> {
         self.write(batch).map_err(words)?;
         self.note()?;
-        // Each table and index that is touched, and the rows of usage that stand apart.
-        self.empty_log(4 + batch.used.len() * 2 + batch.records.len())
+        self.empty_log(self.log_pages_max)
     }
 
     fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
@@ -141,28 +150,39 @@ impl Store for Sqlite {
         transaction.commit().map_err(words)?;
         self.head = head;
         self.note()?;
-        self.empty_log(self.log_pages_max)
+        self.empty_log(0)
     }
 }
 
 fn write_usage(transaction: &Transaction<'_>, used: &[Used], head: &mut Head) -> rusqlite::Result<()> {
-    let mut usage = transaction.prepare_cached(
+    // Most rows are there already, and an upsert would compute the hash of a new row as well.
+    let mut more = transaction.prepare_cached(
+        "UPDATE usage SET units = units + ?7, late = late + ?8, at = max(at, ?9), \
+         hash = row_hash(listing, payer, dimension, hour, tags, component, per, units + ?7, late + ?8, max(at, ?9)) \
+         WHERE listing = ?1 AND payer = 'self' AND dimension = ?2 AND hour = ?3 AND tags = ?4 AND component = ?5",
+    )?;
+    let mut first = transaction.prepare_cached(
         "INSERT INTO usage VALUES (?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-         row_hash(?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)) ON CONFLICT DO UPDATE SET \
-         units = units + excluded.units, late = late + excluded.late, at = max(at, excluded.at), \
-         hash = row_hash(listing, payer, dimension, hour, tags, component, per, \
-         units + excluded.units, late + excluded.late, max(at, excluded.at))",
+         row_hash(?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))",
     )?;
-    let mut recorded = transaction.prepare_cached(
-        "INSERT INTO recorded VALUES (?1, 'self', ?2, ?3, ?4) ON CONFLICT DO UPDATE SET units = units + excluded.units",
-    )?;
+    let mut sums: BTreeMap<(&str, &str, u32), u64> = BTreeMap::new();
     for used in used {
         let SlotId { listing, payer: Payer::Own, dimension, hour } = &used.slot;
         let Used { per, units, late, at, component, .. } = used;
         let tags = used.tags.to_text();
-        usage.execute(params![listing, dimension, hour.0, tags, component, per, units, late, at])?;
-        recorded.execute(params![listing, dimension, hour.0, units])?;
+        let row = params![listing, dimension, hour.0, tags, component, per, units, late, at];
+        if more.execute(row)? == 0 {
+            first.execute(row)?;
+        }
+        let sum = sums.entry((listing, dimension, hour.0)).or_default();
+        *sum = sum.saturating_add(*units);
         head.recorded += u128::from(*units);
+    }
+    let mut recorded = transaction.prepare_cached(
+        "INSERT INTO recorded VALUES (?1, 'self', ?2, ?3, ?4) ON CONFLICT DO UPDATE SET units = units + excluded.units",
+    )?;
+    for ((listing, dimension, hour), units) in sums {
+        recorded.execute(params![listing, dimension, hour, units])?;
     }
     Ok(())
 }
