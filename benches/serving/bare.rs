@@ -1,5 +1,6 @@
 //! A server of components with the settings that were found to be the fastest, and nothing of Tollgate in it: no
-//! limits, no metering, no time-outs, no drain, HTTP/1.1 only. An instance for each request.
+//! limits, no metering, no time-outs, no drain, HTTP/1.1 only. An instance for each request. With a file, each answer waits
+//! until that has been written after it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,19 +20,32 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
+use super::held::{Disk, Held};
 use super::{failed, native};
 
-pub(crate) fn serve(address: &str, component: &Path) -> Result<()> {
+pub(crate) fn serve(address: &str, component: &Path, file: Option<&Path>) -> Result<()> {
     let pre = Arc::new(prepare(component).map_err(|error| failed("cannot load the component", error))?);
+    let disk = file.map(Disk::open).transpose()?;
     native::each_core(address, move |listener| {
-        let pre = pre.clone();
+        let (pre, disk) = (pre.clone(), disk.clone());
         async move {
+            let held = disk.map(|disk| {
+                let held = Arc::<Held>::default();
+                tokio::spawn(held.clone().keep(disk));
+                held
+            });
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
-                let (pre, _) = (pre.clone(), stream.set_nodelay(true));
+                let (pre, held, _) = (pre.clone(), held.clone(), stream.set_nodelay(true));
                 let service = service_fn(move |request| {
-                    let pre = pre.clone();
-                    async move { answer(&pre, request).await }
+                    let (pre, held) = (pre.clone(), held.clone());
+                    async move {
+                        let answer = answer(&pre, request).await;
+                        if let Some(held) = held {
+                            held.wait().await;
+                        }
+                        answer
+                    }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }

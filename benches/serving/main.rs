@@ -17,6 +17,7 @@ use tollgate_cli::trouble::{Result, Trouble};
 mod bare;
 mod facts;
 mod growth;
+mod held;
 mod lab;
 mod later;
 mod load;
@@ -47,7 +48,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["bare", address, component] => bare::serve(address, Path::new(component)),
+        ["bare", address, component] => bare::serve(address, Path::new(component), None),
+        ["bare", address, component, file] => bare::serve(address, Path::new(component), Some(Path::new(file))),
         ["native", address] => native::serve(address),
         ["without-pagemap-scan", program, rest @ ..] => older_kernel::run(program, rest),
         words => measure(words),

@@ -82,7 +82,7 @@ fn status_mib(pid: u32, field: &str) -> f64 {
 
 /// Hyper and nothing else.
 pub(crate) async fn native() -> Result<Server> {
-    own(&["native"], None).await
+    own(&["native"], &[]).await
 }
 
 /// The bare server of components.
@@ -90,17 +90,22 @@ pub(crate) async fn bare(component: &Path, older_kernel: bool) -> Result<Server>
     let own_program = std::env::current_exe().map_err(|error| failed("cannot find this program", error))?;
     let words = own_program.display().to_string();
     if older_kernel {
-        own(&[SELF_AS_OLDER_KERNEL, &words, "bare"], Some(component)).await
+        own(&[SELF_AS_OLDER_KERNEL, &words, "bare"], &[component]).await
     } else {
-        own(&["bare"], Some(component)).await
+        own(&["bare"], &[component]).await
     }
 }
 
-async fn own(words: &[&str], component: Option<&Path>) -> Result<Server> {
+/// The same with each answer held until a file in this folder has been written after it.
+pub(crate) async fn bare_held(component: &Path, disk: &Path) -> Result<Server> {
+    own(&["bare"], &[component, &disk.join("held")]).await
+}
+
+async fn own(words: &[&str], files: &[&Path]) -> Result<Server> {
     let program = std::env::current_exe().map_err(|error| failed("cannot find this program", error))?;
     started(|address| {
         let mut command = Command::new(&program);
-        command.args(words).arg(address.to_string()).args(component);
+        command.args(words).arg(address.to_string()).args(files);
         command
     })
     .await

@@ -37,6 +37,7 @@ impl Measured {
 }
 
 const BARE: &str = "bare server";
+const BARE_HELD: &str = "bare server, answers held for one `fdatasync`";
 const ON: &str = "tollgate: metering on, responses held";
 const ON_PLAIN: &str = "tollgate: only `host:requests`, held";
 const OFF: &str = "tollgate: metering off";
@@ -48,6 +49,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     let mut all = vec![
         Measured::new("hyper, no component", peers::native().await?),
         Measured::new(BARE, peers::bare(&lab.plain, false).await?),
+        Measured::new(BARE_HELD, peers::bare_held(&lab.plain, lab.disk()).await?),
         Measured::new("bare server without PAGEMAP_SCAN", peers::bare(&lab.plain, true).await?),
     ];
     for (name, settings) in [(WASMTIME, INSTALLED), (WASMTIME_TUNED, TUNED)] {
@@ -63,7 +65,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         let host = lab.host(folder, manifest, component, older).await?;
         all.push(Measured::new(name, Server::Host(Box::new(host))));
     }
-    compared("Hello", all, &[BARE, WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await
+    compared("Hello", all, &[BARE, BARE_HELD, WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await
 }
 
 /// Asks all servers in turn, round by round, and ends them.
