@@ -282,3 +282,15 @@ fn after_an_error_of_the_store_nothing_is_written_any_more() {
     assert_eq!(writer.commit(&batch), broken);
     assert_eq!(store.texts(), ["heartbeat at=1"]);
 }
+
+#[test]
+fn the_log_of_the_database_stays_short_without_a_checkpoint_of_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(&folder.path().join("ledger.sqlite"), false).unwrap();
+    // Each transaction writes a page of two tables at least.
+    for second in 0..1_500 {
+        store.commit(&Batch { used: vec![used(1, 7_200 + second)], records: Vec::new() }).unwrap();
+    }
+    let log = fs::metadata(folder.path().join("ledger.sqlite-wal")).unwrap().len();
+    assert!((4_000_000..5_000_000).contains(&log), "a thousand pages of 4 KiB, and not three thousand: {log} bytes");
+}

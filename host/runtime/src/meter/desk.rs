@@ -38,7 +38,7 @@ impl Commits {
 }
 
 impl Desk {
-    /// The dimensions given to [`open`].
+    /// The dimensions given to [`open`](super::open).
     pub fn dimensions(&self) -> &[Dimension] {
         &self.shared.dimensions
     }
@@ -54,18 +54,18 @@ impl Desk {
         }
     }
 
-    /// Units admitted since [`open`], recorded or still on their way, or taken ahead by a running instance. Zero for a
+    /// Units admitted since [`open`](super::open), recorded or still on their way, or taken ahead by a running instance. Zero for a
     /// number that is no dimension.
     pub fn admitted(&self, dimension: u32) -> u64 {
         self.shared.gate(dimension).map_or(0, |gate| gate.admitted.load(Relaxed))
     }
 
-    /// Units turned away by the limit since [`open`]: refused to guests, or measured by the host and not counted.
+    /// Units turned away by the limit since [`open`](super::open): refused to guests, or measured by the host and not counted.
     pub fn turned_away(&self, dimension: u32) -> u64 {
         self.shared.gate(dimension).map_or(0, |gate| gate.turned_away.load(Relaxed))
     }
 
-    /// True: every `add` answers [`Outcome::Stopped`] and servers refuse new work, until called with false.
+    /// True: every `add` answers [`Outcome::Stopped`](super::Outcome::Stopped) and servers refuse new work, until called with false.
     pub fn stop(&self, stopped: bool) {
         if self.shared.stopped.swap(stopped, Relaxed) != stopped {
             self.shared.decide_anew();
@@ -87,7 +87,7 @@ impl Desk {
         *self.shared.standing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The tag set of a [`Delta`]. `None` for [`TagsId::UNTAGGED`] and ids that were never given out.
+    /// The tag set of a [`Delta`](super::Delta). `None` for [`TagsId::UNTAGGED`] and ids that were never given out.
     pub fn tags(&self, id: TagsId) -> Option<Arc<TagSet>> {
         self.shared.tags.get(id).map(|interned| interned.set.clone())
     }
