@@ -1,6 +1,7 @@
 use std::fs;
 
 use rusqlite::Connection;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
 use tollgate_metering::{Hour, Payer, SlotId, Tags};
 
@@ -293,4 +294,24 @@ fn the_log_of_the_database_stays_short_without_a_checkpoint_of_the_ledger() {
     }
     let log = fs::metadata(folder.path().join("ledger.sqlite-wal")).unwrap().len();
     assert!((4_000_000..5_000_000).contains(&log), "a thousand pages of 4 KiB, and not three thousand: {log} bytes");
+}
+
+/// Where `fsync` is refused, only what syncs by `fdatasync` commits: see `.cargo/config.toml`.
+#[test]
+fn a_commit_syncs_data_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(&folder.path().join("ledger.sqlite"), false).unwrap();
+    let batch = Batch { used: vec![used(1, 7_200)], records: Vec::new() };
+    // With the first transaction the folder is synced, which has no data.
+    store.commit(&batch).unwrap();
+    let committed = std::thread::spawn(move || {
+        let refused = std::collections::BTreeMap::from([(libc::SYS_fsync, Vec::new())]);
+        let (allow, refuse) = (SeccompAction::Allow, SeccompAction::Errno(libc::EPERM.unsigned_abs()));
+        let filter = SeccompFilter::new(refused, allow, refuse, std::env::consts::ARCH.try_into().unwrap()).unwrap();
+        // Of this thread alone.
+        seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+        assert!(fs::File::open(folder.path()).unwrap().sync_all().is_err(), "the filter is there");
+        store.commit(&batch)
+    });
+    assert_eq!(committed.join().unwrap(), Ok(()));
 }

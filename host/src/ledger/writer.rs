@@ -76,7 +76,7 @@ impl Writer {
 
     /// How much room the disk has.
     pub fn space(&self) -> Space {
-        self.reserve.as_ref().map_or(Space { low: false, free: 0 }, Reserve::space)
+        self.reserve.as_ref().map_or_else(Space::default, Reserve::space)
     }
 
     /// True if there is room for a checkpoint.
