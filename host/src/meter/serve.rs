@@ -80,7 +80,11 @@ impl<M: Marketplace> Keeper<M> {
                         return Ok(End::NotEntitled { code });
                     }
                 }
-                Event::Asked(Asked::Snapshot(done)) => drop(done.send(self.snapshot(desk))),
+                Event::Asked(Asked::Snapshot(done)) => {
+                    // The operator is told nothing that guests are not told.
+                    self.set_standing(desk);
+                    drop(done.send(self.snapshot(desk)));
+                }
                 // Who no longer waits does not need it.
                 Event::Asked(Asked::Image(done)) => drop(done.send(self.writer.image())),
                 Event::Asked(Asked::Archived(after, done)) => drop(done.send(self.writer.archived(after))),

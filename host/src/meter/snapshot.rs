@@ -2,8 +2,8 @@
 //! billed.
 
 use serde::Serialize;
-use tollgate_metering::{Balance, Ledger, Life, Slot, SlotId, State};
-use tollgate_runtime::meter::Desk;
+use tollgate_metering::{Balance, Ledger, Life, Slot, SlotId};
+use tollgate_runtime::meter::{Desk, State};
 
 use super::Keeper;
 use crate::marketplace::Marketplace;
@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub ledger: String,
     /// How many processes had the ledger.
     pub boots: u64,
-    /// `good`, `late` or `stopping`.
+    /// `good`, `late` or `stopping`: what guests are told and new work is admitted by.
     pub standing: &'static str,
     /// Since when, unix seconds.
     pub standing_since: u64,
@@ -163,7 +163,8 @@ impl<M: Marketplace> Keeper<M> {
     pub(super) fn snapshot(&mut self, desk: &Desk) -> Snapshot {
         let now = self.now();
         let (ledger, policy) = (&self.ledger, &self.options.policy);
-        let standing = ledger.standing(policy, now.s);
+        // Not judged anew: with a clock in doubt, or before the next turn, that would be another one than holds.
+        let standing = desk.standing();
         let turned_away = |listing: &str, dimension: &str| {
             let number = policy.dimensions.iter().position(|rate| rate.key == dimension && listing == policy.listing);
             number.and_then(|number| u32::try_from(number).ok()).map_or(0, |number| desk.turned_away(number))
@@ -176,16 +177,15 @@ impl<M: Marketplace> Keeper<M> {
             ledger: format!("{:016x}", ledger.id()),
             boots: ledger.boots(),
             standing: match standing.state {
-                _ if space.low => "stopping",
                 State::Good => "good",
                 State::Late => "late",
                 State::Stopping => "stopping",
             },
-            standing_since: self.low_since.unwrap_or(standing.since),
-            oldest_waiting: standing.oldest.map(tollgate_metering::Hour::start),
+            standing_since: standing.since,
+            oldest_waiting: ledger.standing(policy, now.s).oldest.map(tollgate_metering::Hour::start),
             unsent: ledger.unsent(policy),
             balanced: ledger.balanced(),
-            space_low: space.low,
+            space_low: self.low_since.is_some(),
             space_free: space.free,
             rows: ledger.slots().map(|(id, slot)| Row::of(id, slot)).collect(),
             totals: Total::all(ledger, turned_away),

@@ -107,18 +107,7 @@ impl House {
     }
 
     fn serve(keeper: Keeper<Scripted>, sent: tokio::sync::mpsc::UnboundedReceiver<MeterUsage>) -> Running {
-        let dimension = |key: &str| desk::Dimension {
-            key: key.to_owned(),
-            source: desk::Source::Guest,
-            tag_keys: vec!["team".to_owned()],
-        };
-        let granted = desk::Granted {
-            product: "shop".to_owned(),
-            listing: "paid".to_owned(),
-            pricing: desk::Pricing::Custom,
-            since: 0,
-        };
-        let (meter, desk) = desk::open(vec![dimension("images"), dimension("pixels")], granted);
+        let (meter, desk) = counting();
         let (handle, keeping) = keeper.serve(desk);
         Running { counters: meter.instance(0), meter, handle, ended: tokio::spawn(keeping), sent }
     }
@@ -145,6 +134,22 @@ impl Running {
         let rows = snapshot.rows.iter().filter(|row| row.dimension == dimension);
         rows.map(|row| format!("{} {}", row.recorded, row.state)).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The two sides of a meter of the house's dimensions.
+fn counting() -> (Meter, Desk) {
+    let dimension = |key: &str| desk::Dimension {
+        key: key.to_owned(),
+        source: desk::Source::Guest,
+        tag_keys: vec!["team".to_owned()],
+    };
+    let granted = desk::Granted {
+        product: "shop".to_owned(),
+        listing: "paid".to_owned(),
+        pricing: desk::Pricing::Custom,
+        since: 0,
+    };
+    desk::open(vec![dimension("images"), dimension("pixels")], granted)
 }
 
 fn options() -> Options {
@@ -281,6 +286,24 @@ async fn after_a_long_silence_aws_confirms_the_clock_before_usage_is_booked() {
     host.counters.commit().await.unwrap();
     assert_eq!(host.row("images").await, "5 open");
     assert!(host.handle.snapshot().await.unwrap().clock_confirmed);
+}
+
+#[tokio::test]
+async fn the_operator_is_told_the_standing_that_guests_are_told() {
+    let mut house = House::new(&[]);
+    let (mut keeper, _sent) = house.keeper().await;
+    // With its answer AWS confirms the clock.
+    keeper.ask_entitlement("start").await.unwrap();
+    let (meter, desk) = counting();
+    let now = keeper.now().s;
+    let used = keeper.used(0, 0, Tags::NONE, 5, now).unwrap();
+    keeper.write_usage(vec![used]).unwrap();
+    keeper.set_standing(&desk);
+    house.pass_minutes(180);
+    for (standing, guests) in [("good", desk::State::Good), ("late", desk::State::Late)] {
+        assert_eq!((keeper.snapshot(&desk).standing, meter.standing().state), (standing, guests));
+        keeper.set_standing(&desk);
+    }
 }
 
 #[tokio::test]
