@@ -23,6 +23,7 @@ pub mod hardening;
 pub mod ledger;
 pub mod log;
 pub mod marketplace;
+mod memory;
 pub mod meter;
 pub mod place;
 pub mod product;

@@ -2,7 +2,8 @@
 //!
 //! Everything the client needs is given as a value: endpoint by region, TLS roots from this binary, credentials of the
 //! task or pod. The SDK's own configuration loading is not used, its retries are off (one call is one HTTP request),
-//! its clock is ours. It knows nothing of the ledger and decides nothing: it reports what is known.
+//! its clock is ours, and what it frees during a call is wiped. It knows nothing of the ledger and decides nothing: it
+//! reports what is known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,7 @@ use self::credentials::RoleCredentials;
 use self::table::Failure;
 use super::{Answer, AskError, Marketplace, MeterUsage, RegisterUsage, Registered};
 use crate::clock::Clock;
+use crate::memory::wiped;
 use crate::place::Place;
 
 mod credentials;
@@ -120,7 +122,7 @@ impl Marketplace for Aws {
         let version = i32::try_from(ask.public_key_version)
             .map_err(|_| AskError::Listing { code: format!("key version {} is too large", ask.public_key_version) })?;
         let call = self.client.register_usage().product_code(ask.product_code).public_key_version(version);
-        match call.nonce(ask.nonce).send().await {
+        match wiped(call.nonce(ask.nonce).send()).await {
             Ok(reply) => match reply.signature {
                 Some(signature) => Ok(Registered { signature, rotation: seconds(reply.public_key_rotation_timestamp) }),
                 None => Err(AskError::Retry { code: "a reply without a signature".into() }),
@@ -134,7 +136,7 @@ impl Marketplace for Aws {
         let dry_run = record.dry_run;
         let reply = match self.call(record) {
             Err(detail) => Reply::Refused { code: detail },
-            Ok(call) => match call.customize().interceptor(date.clone()).send().await {
+            Ok(call) => match wiped(call.customize().interceptor(date.clone()).send()).await {
                 // A dry run that succeeds is documented as an error; a plain 200 would say the same.
                 Ok(_) if dry_run => Reply::DryRunOk,
                 Ok(reply) => match reply.metering_record_id {
