@@ -3,7 +3,7 @@
 //! An instance answers one request at a time, and waits here only after it has answered in order and has nothing left to do.
 //! Its counters stay with it: what it used is durable before the response leaves, as with any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,7 +37,7 @@ impl Kept {
 
 /// By number of the component. The one that was used last is used first, so that the others grow old.
 #[derive(Default)]
-pub(super) struct Shelf(Mutex<BTreeMap<u32, Vec<(Kept, Place)>>>);
+pub(super) struct Shelf(Mutex<BTreeMap<u32, VecDeque<(Kept, Place)>>>);
 
 impl std::fmt::Debug for Shelf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,13 +48,23 @@ impl std::fmt::Debug for Shelf {
 impl Shelf {
     pub(super) fn take(&self, component: &Component) -> Option<Kept> {
         let reuse = component.spec.reuse?;
-        let (found, _gone) = {
+        let mut gone = Vec::new();
+        let found = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let waiting = all.get_mut(&component.spec.index)?;
-            // The oldest are in front. They are dropped when the lock is.
-            let gone: Vec<_> = waiting.extract_if(.., |(kept, _)| !kept.usable(reuse)).collect();
-            (waiting.pop(), gone)
+            // Each request pays for looking, so only at both ends: where the next one is, and where they grow old.
+            while let Some(old) = waiting.pop_front_if(|(kept, _)| !kept.usable(reuse)) {
+                gone.push(old);
+            }
+            loop {
+                match waiting.pop_back() {
+                    Some((kept, place)) if !kept.usable(reuse) => gone.push((kept, place)),
+                    found => break found,
+                }
+            }
         };
+        // Outside of the lock: to end an instance takes its time.
+        drop(gone);
         found.map(|(kept, _)| kept)
     }
 
@@ -68,7 +78,7 @@ impl Shelf {
         let Some(place) = Place::find(&component.runtime.kept, component.runtime.limits.concurrency) else { return };
         kept.counters.rest();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(component.spec.index).or_default().push((kept, place));
+        all.entry(component.spec.index).or_default().push_back((kept, place));
     }
 }
 

@@ -214,8 +214,7 @@ async fn work(
     if let Pre::LaterHttp(pre) = &delivery.component().pre {
         return super::later::work(&delivery, pre, kept, request, head).await;
     }
-    // Only instances of WASI 0.3 are kept.
-    drop(kept);
+    debug_assert!(kept.is_none(), "only instances of WASI 0.3 are kept");
     let mut store = delivery.component().http_store(delivery.core.meter.clone(), delivery.counters.clone());
     let returned = call(&delivery, &mut store, request, head).await;
     (Left::Store(store), returned)
