@@ -1,13 +1,15 @@
 //! What one `add` of a guest costs: `cargo bench -p tollgate-runtime --features compiler --bench add`.
 //!
 //! The same guest, compiled as `tollgate pack` does it (the counting is inlined), and compiled so that each add calls the
-//! host; and its loop alone, with the check of the epoch that is in every loop, and without an add. In turns; ratio and
-//! difference are taken round by round. Never passes or fails.
+//! host; and its loop alone, with the check of the epoch that is in every loop, and without an add. Criterion runs them one
+//! after the other and says what an instance and an add take; the last line of each group has ratio and difference of the
+//! medians of all runs. Never passes or fails.
 
 use std::fs::File;
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use criterion::{Criterion, SamplingMode, Throughput};
 use tokio::sync::watch;
 use tollgate_runtime::code::{Code, map};
 use tollgate_runtime::command;
@@ -19,8 +21,8 @@ use tollgate_runtime::limits::Limits;
 use tollgate_runtime::meter::{Desk, Dimension, Granted, Meter, Pricing, Source, open};
 use tollgate_runtime::target::Cpu;
 
-const ROUNDS: usize = 9;
-const LAPS: u32 = 20_000_000;
+/// Of one instance: so many that making it does not count.
+const LAPS: u32 = 2_000_000;
 
 /// Adds one unit to one of eight dimensions, again and again.
 const GUEST: &str = r#"(component
@@ -51,37 +53,47 @@ const NOTHING: &str = "(i32.and (local.get $left) (i32.const 0))";
 /// A component, and how many units it adds.
 type Subject = (Component, u32);
 
-#[expect(clippy::print_stdout, reason = "a benchmark is its output")]
 fn main() {
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let guest = |work: &str| {
         wat::parse_str(GUEST.replace("LAPS", &LAPS.to_string()).replace("WORK", work)).expect("a component")
     };
     let cpu = Cpu::ALL.into_iter().rev().find(|cpu| cpu.missing_here().is_empty()).expect("a processor we know");
     let subjects = [
-        (load(&compile(cpu, &guest(ADD), "add").expect("compiles")), LAPS),
-        (load(&compile_calling(cpu, &guest(ADD), "add").expect("compiles")), LAPS),
-        (load(&compile(cpu, &guest(NOTHING), "add").expect("compiles")), 0),
-    ];
-    for (limit, name) in [(None, "no limit"), (Some(u64::MAX / 2), "below a limit")] {
-        let rounds: Vec<[f64; 3]> =
-            (0..ROUNDS).map(|_| subjects.each_ref().map(|subject| tokio.block_on(nanos(subject, limit)))).collect();
-        let column = |of: &dyn Fn(&[f64; 3]) -> f64| median(rounds.iter().map(of).collect());
-        println!(
-            "{name}, {cpu}: inlined {:.2} ns, by a call of the host {:.2} ns, ratio {:.1}; the loop alone {:.2} ns, so \
-             the add itself {:.2} ns (medians of {ROUNDS})",
-            column(&|round| round[0]),
-            column(&|round| round[1]),
-            column(&|round| round[1] / round[0]),
-            column(&|round| round[2]),
-            column(&|round| round[0] - round[2]),
-        );
+        ("inlined", load(&compile(cpu, &guest(ADD), "add").expect("compiles")), LAPS),
+        ("by a call of the host", load(&compile_calling(cpu, &guest(ADD), "add").expect("compiles")), LAPS),
+        ("the loop alone", load(&compile(cpu, &guest(NOTHING), "add").expect("compiles")), 0),
+    ]
+    .map(|(name, component, adds)| (name, (component, adds)));
+    let mut criterion = Criterion::default().configure_from_args();
+    for (limit, name) in [(None, "an add, no limit"), (Some(u64::MAX / 2), "an add, below a limit")] {
+        measured(&mut criterion, &format!("{name}, {cpu}"), limit, &subjects);
     }
+    criterion.final_summary();
 }
 
-/// An instance runs to its end; nanoseconds a lap.
+#[expect(clippy::print_stdout, reason = "a benchmark is its output")]
+fn measured(criterion: &mut Criterion, name: &str, limit: Option<u64>, subjects: &[(&str, Subject); 3]) {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(LAPS.into())).sampling_mode(SamplingMode::Flat).sample_size(20);
+    let [inlined, called, alone] = subjects.each_ref().map(|(form, subject)| {
+        let mut runs = Vec::new();
+        let mut run = || {
+            let run = tokio.block_on(ran(subject, limit));
+            runs.push(run.as_nanos() as f64 / f64::from(LAPS));
+            run
+        };
+        group.bench_function(*form, |bencher| bencher.iter_custom(|runs| (0..runs).map(|_| run()).sum()));
+        median(runs)
+    });
+    group.finish();
+    let (ratio, add) = (called / inlined, inlined - alone);
+    println!("{name}: inlined {inlined:.2} ns, {ratio:.1} times cheaper than a call; the add itself {add:.2} ns");
+}
+
+/// How long an instance runs from its start to its end.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-async fn nanos((component, adds): &Subject, limit: Option<u64>) -> f64 {
+async fn ran((component, adds): &Subject, limit: Option<u64>) -> Duration {
     let (meter, mut desk) = meter();
     if let Some(limit) = limit {
         (0..8).for_each(|dimension| desk.set_limit(dimension, limit));
@@ -104,13 +116,13 @@ async fn nanos((component, adds): &Subject, limit: Option<u64>) -> f64 {
         let begun = Instant::now();
         let code = command::run(component, &meter, &["add".into()], stopped).await.expect("it runs");
         assert_eq!(code, 0, "each add was counted");
-        let nanos = begun.elapsed().as_nanos();
+        let took = begun.elapsed();
         drop(meter);
-        nanos
+        took
     };
-    let (nanos, units) = tokio::join!(ran, keeper);
+    let (took, units) = tokio::join!(ran, keeper);
     assert_eq!(units, u64::from(*adds));
-    nanos as f64 / f64::from(LAPS)
+    took
 }
 
 fn meter() -> (Meter, Desk) {
