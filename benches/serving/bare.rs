@@ -1,6 +1,6 @@
 //! A server of components with the settings that were found to be the fastest, and nothing of Tollgate in it: no
 //! limits, no metering, no time-outs, no drain, HTTP/1.1 only. An instance for each request. With a file, each answer waits
-//! until that has been written after it.
+//! until that has been written after it. Of several copies of the component the number in the path says which one answers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpVi
 use super::held::{Disk, Held};
 use super::{failed, native};
 
-pub(crate) fn serve(address: &str, component: &Path, file: Option<&Path>) -> Result<()> {
-    let pre = Arc::new(prepare(component).map_err(|error| failed("cannot load the component", error))?);
+pub(crate) fn serve(address: &str, component: &Path, copies: usize, file: Option<&Path>) -> Result<()> {
+    let all = Arc::new(prepare(component, copies).map_err(|error| failed("cannot load the component", error))?);
     let disk = file.map(Disk::open).transpose()?;
     native::each_core(address, move |listener| {
-        let (pre, disk) = (pre.clone(), disk.clone());
+        let (all, disk) = (all.clone(), disk.clone());
         async move {
             let held = disk.map(|disk| {
                 let held = Arc::<Held>::default();
@@ -36,11 +36,12 @@ pub(crate) fn serve(address: &str, component: &Path, file: Option<&Path>) -> Res
             });
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
-                let (pre, held, _) = (pre.clone(), held.clone(), stream.set_nodelay(true));
-                let service = service_fn(move |request| {
-                    let (pre, held) = (pre.clone(), held.clone());
+                let (all, held, _) = (all.clone(), held.clone(), stream.set_nodelay(true));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (all, held) = (all.clone(), held.clone());
                     async move {
-                        let answer = answer(&pre, request).await;
+                        let number = request.uri().path().trim_start_matches("/c").parse().unwrap_or(0);
+                        let answer = answer(&all[number % all.len()], request).await;
                         if let Some(held) = held {
                             held.wait().await;
                         }
@@ -53,7 +54,21 @@ pub(crate) fn serve(address: &str, component: &Path, file: Option<&Path>) -> Res
     })
 }
 
-fn prepare(component: &Path) -> wasmtime::Result<ProxyPre<State>> {
+fn prepare(component: &Path, copies: usize) -> wasmtime::Result<Vec<ProxyPre<State>>> {
+    let engine = engine(false)?;
+    let mut linker = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    let prepared = (0..copies).map(|_| {
+        let component = Component::from_file(&engine, component)?;
+        component.initialize_copy_on_write_image()?;
+        ProxyPre::new(linker.instantiate_pre(&component)?)
+    });
+    prepared.collect()
+}
+
+/// With the best settings, for components of WASI 0.2 or, `later`, of WASI 0.3.
+pub(super) fn engine(later: bool) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(4_000)
         .total_component_instances(1_000)
@@ -68,27 +83,16 @@ fn prepare(component: &Path) -> wasmtime::Result<ProxyPre<State>> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        .concurrency_support(false)
+        .concurrency_support(later)
+        .wasm_component_model_async(later)
         .async_stack_size(256 << 10)
         .max_wasm_stack(128 << 10)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    let engine = Engine::new(&config)?;
-    let component = Component::from_file(&engine, component)?;
-    component.initialize_copy_on_write_image()?;
-    let mut linker = Linker::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    ProxyPre::new(linker.instantiate_pre(&component)?)
+    Engine::new(&config)
 }
 
 async fn answer(pre: &ProxyPre<State>, request: Request<Incoming>) -> wasmtime::Result<Response<HyperOutgoingBody>> {
-    let state = State {
-        table: ResourceTable::new(),
-        wasi: WasiCtx::builder().build(),
-        http: WasiHttpCtx::new(),
-        hooks: NoWayOut,
-    };
-    let mut store = Store::new(pre.engine(), state);
+    let mut store = Store::new(pre.engine(), State::new());
     let (sender, receiver) = oneshot::channel();
     let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
     let out = store.data_mut().http().new_response_outparam(sender)?;
@@ -108,11 +112,19 @@ async fn answer(pre: &ProxyPre<State>, request: Request<Incoming>) -> wasmtime::
     }
 }
 
-struct State {
+/// What an instance sees.
+pub(super) struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoWayOut,
     table: ResourceTable,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        let (wasi, http, table) = (WasiCtx::builder().build(), WasiHttpCtx::new(), ResourceTable::new());
+        Self { wasi, http, hooks: NoWayOut, table }
+    }
 }
 
 impl WasiView for State {

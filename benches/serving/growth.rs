@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use tollgate_cli::trouble::Result;
 
-use super::lab::Lab;
-use super::peers::Server;
+use super::lab::{Lab, Way};
+use super::peers::{self, Server};
 use super::table::{Spread, table};
 use super::{Effort, load, progress};
 
@@ -21,10 +21,18 @@ key = "start"
 from = "guest"
 "#;
 
+/// By whom.
+enum Served {
+    /// A host with this manifest.
+    Host(String),
+    /// The bare server with so many copies of the component.
+    Bare(u32),
+}
+
 /// One size of a product.
 struct Size {
     name: String,
-    manifest: String,
+    served: Served,
     /// What `wrk` asks for.
     script: Option<String>,
     rates: Vec<f64>,
@@ -35,13 +43,19 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         ("dimensions", [2, 6, 24].map(dimensions)),
         ("tag sets", [1, 100, 1_000].map(tag_sets)),
         ("components", [1, 10, 50].map(components)),
+        ("components of the bare server", [1, 10, 50].map(bare_components)),
     ];
     let mut rows = Vec::new();
     for (what, sizes) in &mut groups {
         let mut hosts = Vec::new();
         for size in sizes.iter() {
-            let name = size.name.replace(' ', "-");
-            hosts.push(Server::Host(Box::new(lab.host(&name, &size.manifest, &lab.counted, false).await?)));
+            hosts.push(match &size.served {
+                Served::Host(manifest) => {
+                    let name = size.name.replace(' ', "-");
+                    Server::Host(Box::new(lab.host(&name, manifest, &lab.counted, Way::Shipped).await?))
+                }
+                Served::Bare(copies) => peers::bare_copies(&lab.plain, *copies).await?,
+            });
         }
         let script = lab.disk().join("growth.lua");
         for _ in 0..effort.rounds {
@@ -79,7 +93,8 @@ fn dimensions(number: u32) -> Size {
         let _ = write!(manifest, "\n[[dimension]]\nkey = \"d{index}\"\nfrom = \"host:requests\"\n");
     }
     let component = "\n[[component]]\nid = \"api\"\nsource = \"guest.wasm\"\nrun = \"http\"\nroute = \"/\"\n";
-    Size { name: format!("{number} dimensions"), manifest: manifest + component, script: None, rates: Vec::new() }
+    let served = Served::Host(manifest + component);
+    Size { name: format!("{number} dimensions"), served, script: None, rates: Vec::new() }
 }
 
 /// The guest counts under the tag that the path names.
@@ -90,7 +105,7 @@ fn tag_sets(number: u32) -> Size {
     let script = format!(
         "local n = 0\nrequest = function()\n  n = (n + 1) % {number}\n  return wrk.format(\"GET\", \"/tagged/\" .. n)\nend\n"
     );
-    Size { name: format!("{number} tag sets"), manifest, script: Some(script), rates: Vec::new() }
+    Size { name: format!("{number} tag sets"), served: Served::Host(manifest), script: Some(script), rates: Vec::new() }
 }
 
 /// Each is asked in turn.
@@ -102,8 +117,18 @@ fn components(number: u32) -> Size {
             "\n[[component]]\nid = \"c{index}\"\nsource = \"guest.wasm\"\nrun = \"http\"\nroute = \"/c{index}\"\n"
         );
     }
-    let script = format!(
+    let script = Some(each_component(number));
+    Size { name: format!("{number} components"), served: Served::Host(manifest), script, rates: Vec::new() }
+}
+
+/// The same without anything of ours: what so much code and memory costs whoever serves it.
+fn bare_components(number: u32) -> Size {
+    let script = Some(each_component(number));
+    Size { name: format!("{number} components"), served: Served::Bare(number), script, rates: Vec::new() }
+}
+
+fn each_component(number: u32) -> String {
+    format!(
         "local n = 0\nrequest = function()\n  n = (n + 1) % {number}\n  return wrk.format(\"GET\", \"/c\" .. n)\nend\n"
-    );
-    Size { name: format!("{number} components"), manifest, script: Some(script), rates: Vec::new() }
+    )
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tollgate_cli::arguments::{Keygen, Pack};
 use tollgate_cli::host::{Host, HostCommand};
+use tollgate_cli::host_binary::{self, Profile, Program};
 use tollgate_cli::product::Product;
 use tollgate_cli::service::Service;
 use tollgate_cli::trouble::Result;
@@ -12,9 +13,6 @@ use tollgate_cli::{build, keygen, pack};
 
 use super::peers::SELF_AS_OLDER_KERNEL;
 use super::{failed, root};
-
-/// The tool that is measured; packed, it is the host around its product.
-const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
 
 /// Sold by the request, which the host counts, and by what the guest counts. Each response waits for the disk.
 pub(crate) const METERED: &str = r#"
@@ -57,9 +55,21 @@ route = "/"
 request_timeout_s = 120
 "#;
 
+/// How a host is built and run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way<'a> {
+    Shipped,
+    /// The same where the system has no `PAGEMAP_SCAN`.
+    OlderKernel,
+    /// Another build.
+    Beside(&'a Path),
+}
+
 pub(crate) struct Lab {
     service: Service,
     folder: TempDir,
+    /// The host of `host.rs`; packed, it is what is measured.
+    host: PathBuf,
     /// A component that has never heard of Tollgate.
     pub(crate) plain: PathBuf,
     /// The same, counting one unit a request.
@@ -81,8 +91,9 @@ impl Lab {
         build::components(&root().join("benches/guests"), &files).await?;
         let [plain, counted, later, later_counted, thumbnails] = files;
         keygen::run(&Keygen { file: folder.path().join("vendor.pem") })?;
+        let host = host_binary::build(&root(), Program::Bench("host"), Profile::Release, true).await?;
         let service = Service::start(([127, 0, 0, 1], 0).into()).await?;
-        Ok(Self { service, folder, plain, counted, later, later_counted, thumbnails })
+        Ok(Self { service, folder, host, plain, counted, later, later_counted, thumbnails })
     }
 
     /// The disk of the ledgers.
@@ -91,7 +102,7 @@ impl Lab {
     }
 
     /// Packs a product of this manifest without its head, and starts its host.
-    pub(crate) async fn host(&self, name: &str, manifest: &str, component: &Path, older_kernel: bool) -> Result<Host> {
+    pub(crate) async fn host(&self, name: &str, manifest: &str, component: &Path, way: Way<'_>) -> Result<Host> {
         let place = self.folder.path().join(name);
         let written = std::fs::create_dir(&place).and_then(|()| {
             let head = format!("[product]\nname = \"{name}\"\nversion = \"1.0.0\"\n");
@@ -99,17 +110,17 @@ impl Lab {
             std::fs::copy(component, place.join("guest.wasm")).map(drop)
         });
         written.map_err(|error| failed("cannot write the product", error))?;
-        self.serve(&Product::read(&place)?, name, older_kernel).await
+        self.serve(&Product::read(&place)?, name, way).await
     }
 
     /// Packs a product and starts its host.
-    pub(crate) async fn serve(&self, product: &Product, name: &str, older_kernel: bool) -> Result<Host> {
+    pub(crate) async fn serve(&self, product: &Product, name: &str, way: Way<'_>) -> Result<Host> {
         let packed = self.folder.path().join(format!("{name}-packed"));
         let arguments = Pack {
             product: product.folder.clone(),
             key: self.folder.path().join("vendor.pem"),
             output: packed.clone(),
-            host: Some(PathBuf::from(TOLLGATE)),
+            host: Some(if let Way::Beside(file) = way { file.to_owned() } else { self.host.clone() }),
             cpu: "x86-64-v3".to_owned(),
             preview: false,
             lab: true,
@@ -121,7 +132,7 @@ impl Lab {
         }
         let task = self.service.control.task("ecs").await?;
         let ledger = self.folder.path().join(format!("{name}-ledger"));
-        let program = if older_kernel { self.wrapped(&packed)? } else { packed.clone() };
+        let program = if let Way::OlderKernel = way { self.wrapped(&packed)? } else { packed.clone() };
         // A program that carries its product is told nothing about it.
         HostCommand::new(&program, self.service.control.origin(), &task, &program, &ledger).serve().await
     }

@@ -3,9 +3,9 @@
 use tollgate_cli::trouble::Result;
 
 use super::Effort;
-use super::lab::{COMPONENT, Lab, METERED, UNMETERED};
+use super::lab::{COMPONENT, Lab, METERED, UNMETERED, Way};
 use super::peers::{self, LATER, LATER_TUNED, Server};
-use super::throughput::{Measured, WASMTIME, WASMTIME_TUNED, compared};
+use super::throughput::{BARE, Measured, WASMTIME, WASMTIME_TUNED, compared};
 
 const ON: &str = "tollgate: metering on, held, reuse";
 const OFF: &str = "tollgate: metering off, reuse";
@@ -15,7 +15,7 @@ const FRESH: &str = "tollgate: metering on, held, an instance a request";
 const REUSE: &str = "[component.reuse]\nrequests = 128\n";
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
-    let mut all = Vec::new();
+    let mut all = vec![Measured::new(BARE, peers::bare_later(&lab.later).await?)];
     for (name, settings) in [(WASMTIME, LATER), (WASMTIME_TUNED, LATER_TUNED)] {
         all.extend(peers::wasmtime(&lab.later, settings, lab.disk()).await?.map(|server| Measured::new(name, server)));
     }
@@ -27,8 +27,8 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         (OFF, "later-off", UNMETERED.to_owned() + &reused, &lab.later),
         (FRESH, "later-fresh", METERED.to_owned() + &fresh, &lab.later_counted),
     ] {
-        let host = lab.host(folder, &manifest, component, false).await?;
+        let host = lab.host(folder, &manifest, component, Way::Shipped).await?;
         all.push(Measured::new(name, Server::Host(Box::new(host))));
     }
-    compared("Hello of WASI 0.3", all, &[WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await
+    compared("Hello of WASI 0.3", all, &[BARE, WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tollgate_cli::trouble::{Result, Trouble};
 
 mod bare;
+mod bare_later;
 mod facts;
 mod growth;
 mod held;
@@ -40,6 +41,8 @@ pub(crate) struct Effort {
     pub(crate) overload: Duration,
     /// Of the servers that are compared in throughput, those with this in their name.
     pub(crate) only: Option<String>,
+    /// Another build of `host.rs`, such as that of an older commit, to be compared in throughput.
+    pub(crate) beside: Option<PathBuf>,
 }
 
 const CASES: [&str; 7] = ["throughput", "later", "neighbour", "overload", "slow", "growth", "thumbnails"];
@@ -48,8 +51,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["bare", address, component] => bare::serve(address, Path::new(component), None),
-        ["bare", address, component, file] => bare::serve(address, Path::new(component), Some(Path::new(file))),
+        ["bare", address, component] => bare::serve(address, Path::new(component), 1, None),
+        ["bare-later", address, component] => bare_later::serve(address, Path::new(component)),
+        ["bare-copies", address, component, copies] => {
+            bare::serve(address, Path::new(component), copies.parse().unwrap_or(1), None)
+        }
+        ["bare-held", address, component, file] => bare::serve(address, Path::new(component), 1, Some(Path::new(file))),
         ["native", address] => native::serve(address),
         ["without-pagemap-scan", program, rest @ ..] => older_kernel::run(program, rest),
         words => measure(words),
@@ -88,7 +95,7 @@ fn measure(words: &[&str]) -> Result<()> {
 
 fn asked<'a>(words: &[&'a str]) -> Result<(Effort, Vec<&'a str>)> {
     let (slice, overload) = (Duration::from_secs(4), Duration::from_secs(60));
-    let mut effort = Effort { rounds: 5, slice, connections: 256, overload, only: None };
+    let mut effort = Effort { rounds: 5, slice, connections: 256, overload, only: None, beside: None };
     let mut cases = Vec::new();
     let mut words = words.iter();
     while let Some(&word) = words.next() {
@@ -98,6 +105,7 @@ fn asked<'a>(words: &[&'a str]) -> Result<(Effort, Vec<&'a str>)> {
             "--seconds" => number().map(|number| effort.slice = Duration::from_secs(number.into())),
             "--connections" => number().map(|number| effort.connections = number as usize),
             "--overload" => number().map(|number| effort.overload = Duration::from_secs(number.into())),
+            "--beside" => words.next().map(|file| effort.beside = Some(PathBuf::from(file))),
             "--only" => words.next().map(|name| effort.only = Some((*name).to_owned())),
             case if CASES.contains(&case) => {
                 cases.push(case);
@@ -107,7 +115,7 @@ fn asked<'a>(words: &[&'a str]) -> Result<(Effort, Vec<&'a str>)> {
         };
         if said.is_none() {
             let usage = format!(
-                "{} [--rounds N] [--seconds N] [--connections N] [--overload SECONDS] [--only NAME]",
+                "{} [--rounds N] [--seconds N] [--connections N] [--overload SECONDS] [--only NAME] [--beside HOST]",
                 CASES.join(" ")
             );
             return Err(Trouble::new(format!("\"{word}\" is not understood"), "", format!("any of: {usage}")));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tollgate_cli::host::Host;
 use tollgate_cli::trouble::Result;
 
-use super::lab::{COMPONENT, Lab, METERED};
+use super::lab::{COMPONENT, Lab, METERED, Way};
 use super::peers::Server;
 use super::table::table;
 use super::{Effort, failed, load, now, progress};
@@ -18,7 +18,7 @@ const TIMES: f64 = 3.0;
 const SETTLING: u64 = 16;
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
-    let host = lab.host("overload", &(METERED.to_owned() + COMPONENT), &lab.counted, false).await?;
+    let host = lab.host("overload", &(METERED.to_owned() + COMPONENT), &lab.counted, Way::Shipped).await?;
     let path = format!("/burn/{}", a_millisecond(&host).await?);
     let url = host.url(&path);
     let server = Server::Host(Box::new(host));

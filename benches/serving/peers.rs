@@ -39,30 +39,36 @@ impl Server {
         }
     }
 
-    fn id(&self) -> u32 {
-        match self {
+    /// Its process and those that it started: `jco` serves by another one.
+    fn family(&self) -> Vec<u32> {
+        let own = match self {
             Self::Host(host) => host.process.id(),
             Self::Peer { child, .. } => child.id(),
+        };
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, stat(pid).get(1)?.parse().ok()?))).collect();
+        let mut all: Vec<u32> = own.into_iter().collect();
+        let mut next = 0;
+        while let Some(&pid) = all.get(next) {
+            all.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child));
+            next += 1;
         }
-        .unwrap_or_default()
+        all
     }
 
     /// The most memory that it ever had, and what it has now, in MiB.
     pub(crate) fn peak_mib(&self) -> f64 {
-        status_mib(self.id(), "VmHWM:")
+        self.family().into_iter().map(|pid| status_mib(pid, "VmHWM:")).sum()
     }
 
     pub(crate) fn memory_mib(&self) -> f64 {
-        status_mib(self.id(), "VmRSS:")
+        self.family().into_iter().map(|pid| status_mib(pid, "VmRSS:")).sum()
     }
 
     /// Processor time so far, in seconds.
     pub(crate) fn cpu_s(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
-        // Behind the name, which may hold spaces: user time and system time are fields 14 and 15.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
-        (ticks(11) + ticks(12)) / 100.0
+        self.family().into_iter().map(process_cpu_s).sum()
     }
 
     pub(crate) async fn stop(self) -> Result<()> {
@@ -71,6 +77,19 @@ impl Server {
             Self::Peer { mut child, .. } => child.kill().await.map_err(|error| failed("cannot stop a peer", error)),
         }
     }
+}
+
+/// The fields of /proc/PID/stat behind the name, which may hold spaces: the state, the parent, and so on.
+fn stat(pid: u32) -> Vec<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+fn process_cpu_s(pid: u32) -> f64 {
+    let fields = stat(pid);
+    // User time and system time.
+    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 /// A line of /proc/PID/status in MiB.
@@ -98,7 +117,17 @@ pub(crate) async fn bare(component: &Path, older_kernel: bool) -> Result<Server>
 
 /// The same with each answer held until a file in this folder has been written after it.
 pub(crate) async fn bare_held(component: &Path, disk: &Path) -> Result<Server> {
-    own(&["bare"], &[component, &disk.join("held")]).await
+    own(&["bare-held"], &[component, &disk.join("held")]).await
+}
+
+/// The bare server with several copies of the component, each with code and memory of its own.
+pub(crate) async fn bare_copies(component: &Path, copies: u32) -> Result<Server> {
+    own(&["bare-copies"], &[component, Path::new(&copies.to_string())]).await
+}
+
+/// The bare server of components of WASI 0.3.
+pub(crate) async fn bare_later(component: &Path) -> Result<Server> {
+    own(&["bare-later"], &[component]).await
 }
 
 async fn own(words: &[&str], files: &[&Path]) -> Result<Server> {
@@ -113,7 +142,7 @@ async fn own(words: &[&str], files: &[&Path]) -> Result<Server> {
 
 /// `wasmtime serve`, compiled ahead of time with the same settings. None: it is not installed.
 pub(crate) async fn wasmtime(component: &Path, settings: &[&str], scratch: &Path) -> Result<Option<Server>> {
-    let Some(program) = find() else { return Ok(None) };
+    let Some(program) = find("bin/wasmtime") else { return Ok(None) };
     let name = component.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let compiled = scratch.join(format!("{name}-with-{}-settings.cwasm", settings.len()));
     let made = Command::new(&program).arg("compile").args(settings).arg(component).arg("-o").arg(&compiled).output();
@@ -133,13 +162,26 @@ pub(crate) async fn wasmtime(component: &Path, settings: &[&str], scratch: &Path
     server.await.map(Some)
 }
 
-/// Where script/bench puts it, or on the PATH.
+/// `jco serve`, which translates the component to JavaScript and answers by Node.js. None: it is not installed.
+pub(crate) async fn jco(component: &Path) -> Result<Option<Server>> {
+    let Some(program) = find("jco/node_modules/.bin/jco") else { return Ok(None) };
+    let server = started(|address| {
+        let mut command = Command::new(&program);
+        command.arg("serve").arg(component).args(["--isolate-requests", "instance"]);
+        command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
+        command
+    });
+    server.await.map(Some)
+}
+
+/// Where script/bench puts it, or by its name on the PATH.
 #[expect(clippy::disallowed_methods, reason = "a benchmark finds its peers where whoever runs it has them")]
-fn find() -> Option<PathBuf> {
-    let tools = std::env::var_os("TOLLGATE_TOOLS").map(|tools| PathBuf::from(tools).join("bin/wasmtime"));
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tollgate/tools/bin/wasmtime"));
+fn find(place: &str) -> Option<PathBuf> {
+    let tools = std::env::var_os("TOLLGATE_TOOLS").map(|tools| PathBuf::from(tools).join(place));
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tollgate/tools").join(place));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).map(|folder| folder.join("wasmtime")).collect::<Vec<_>>();
+    let name = Path::new(place).file_name().unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join(name)).collect::<Vec<_>>();
     tools.into_iter().chain(home).chain(on_path).find(|program| program.exists())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tollgate_cli::trouble::Result;
 
-use super::lab::{COMPONENT, Lab, METERED, UNMETERED};
+use super::lab::{COMPONENT, Lab, METERED, UNMETERED, Way};
 use super::load::{self, Closed};
 use super::peers::{self, INSTALLED, Server, TUNED};
 use super::table::{Spread, table};
@@ -36,13 +36,14 @@ impl Measured {
     }
 }
 
-const BARE: &str = "bare server";
+pub(crate) const BARE: &str = "bare server";
 const BARE_HELD: &str = "bare server, answers held for one `fdatasync`";
 const ON: &str = "tollgate: metering on, responses held";
 const ON_PLAIN: &str = "tollgate: only `host:requests`, held";
 const OFF: &str = "tollgate: metering off";
 pub(crate) const WASMTIME: &str = "`wasmtime serve` as installed";
 pub(crate) const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
+const ON_BESIDE: &str = "tollgate of --beside: metering on, held";
 const ON_OLDER: &str = "tollgate: metering on, held, without PAGEMAP_SCAN";
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
@@ -55,14 +56,19 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     for (name, settings) in [(WASMTIME, INSTALLED), (WASMTIME_TUNED, TUNED)] {
         all.extend(peers::wasmtime(&lab.plain, settings, lab.disk()).await?.map(|server| Measured::new(name, server)));
     }
+    all.extend(peers::jco(&lab.plain).await?.map(|server| Measured::new("`jco serve`, on Node.js", server)));
     let (on, off) = (METERED.to_owned() + COMPONENT, UNMETERED.to_owned() + COMPONENT);
-    for (name, folder, manifest, component, older) in [
-        (ON, "on", &on, &lab.counted, false),
-        (ON_PLAIN, "on-plain", &on, &lab.plain, false),
-        (OFF, "off", &off, &lab.plain, false),
-        (ON_OLDER, "on-older", &on, &lab.counted, true),
-    ] {
-        let host = lab.host(folder, manifest, component, older).await?;
+    let beside = effort.beside.as_ref().map(|file| (ON_BESIDE, "on-beside", &on, &lab.counted, Way::Beside(file)));
+    for (name, folder, manifest, component, way) in [
+        (ON, "on", &on, &lab.counted, Way::Shipped),
+        (ON_PLAIN, "on-plain", &on, &lab.plain, Way::Shipped),
+        (OFF, "off", &off, &lab.plain, Way::Shipped),
+        (ON_OLDER, "on-older", &on, &lab.counted, Way::OlderKernel),
+    ]
+    .into_iter()
+    .chain(beside)
+    {
+        let host = lab.host(folder, manifest, component, way).await?;
         all.push(Measured::new(name, Server::Host(Box::new(host))));
     }
     compared("Hello", all, &[BARE, BARE_HELD, WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await

@@ -26,7 +26,7 @@ pub async fn find(named: Option<&Path>, p3: bool) -> Result<PathBuf> {
     }
     let source = source();
     if source.join("host/Cargo.toml").exists() {
-        return build(&source, Profile::Release, p3).await;
+        return build(&source, Program::Shipped, Profile::Release, p3).await;
     }
     let own = std::env::current_exe().map_err(|error| Trouble::file("find", Path::new("tollgate itself"), &error))?;
     let beside = own.with_file_name(NAME);
@@ -49,6 +49,25 @@ pub enum Profile {
     Dev,
 }
 
+/// What to build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The production host.
+    Shipped,
+    /// A program around the same library: the target of this name among the benchmarks of its package.
+    Bench(&'static str),
+}
+
+impl Program {
+    /// How cargo knows it: its kind, and its name.
+    fn target(self) -> [&'static str; 2] {
+        match self {
+            Self::Shipped => ["--bin", NAME],
+            Self::Bench(name) => ["--bench", name],
+        }
+    }
+}
+
 /// Where this program was built from.
 pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -59,11 +78,12 @@ pub fn source() -> PathBuf {
 ///
 /// # Errors
 /// The build fails.
-pub async fn build(source: &Path, profile: Profile, p3: bool) -> Result<PathBuf> {
+pub async fn build(source: &Path, program: Program, profile: Profile, p3: bool) -> Result<PathBuf> {
+    let [kind, name] = program.target();
     let progress = Progress::start(&format!("building {NAME}"));
     let mut command = Command::new(environment::cargo());
     command
-        .args(["rustc", "-p", NAME, "--bin", NAME, "--locked", "--message-format=json-render-diagnostics"])
+        .args(["rustc", "-p", NAME, kind, name, "--locked", "--message-format=json-render-diagnostics"])
         .current_dir(source)
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -83,7 +103,7 @@ pub async fn build(source: &Path, profile: Profile, p3: bool) -> Result<PathBuf>
         progress.step(line.trim());
     }
     let ended = cargo.end().await?;
-    let made = ended.stdout.lines().find_map(executable).filter(|_| ended.code == Some(0));
+    let made = ended.stdout.lines().find_map(|line| executable(line, name)).filter(|_| ended.code == Some(0));
     let Some(made) = made else {
         return Err(Trouble::new(
             format!("the host could not be built:\n{}", ended.stderr.trim_end()),
@@ -99,12 +119,18 @@ pub async fn build(source: &Path, profile: Profile, p3: bool) -> Result<PathBuf>
 struct Message {
     reason: String,
     #[serde(default)]
+    target: Target,
+    #[serde(default)]
     executable: Option<PathBuf>,
 }
 
-/// The program in one line of cargo's JSON, if it is the host.
-fn executable(line: &str) -> Option<PathBuf> {
+#[derive(Default, Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// The program in one line of cargo's JSON, if it is that of the target.
+fn executable(line: &str, name: &str) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
-    let path = message.executable.filter(|_| message.reason == "compiler-artifact")?;
-    (path.file_name()? == NAME).then_some(path)
+    message.executable.filter(|_| message.reason == "compiler-artifact" && message.target.name == name)
 }

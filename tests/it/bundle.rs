@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 use tollgate_cli::host::{HostCommand, Started};
-use tollgate_cli::host_binary::{self, Profile};
+use tollgate_cli::host_binary::{self, Profile, Program};
 use tollgate_cli::http::Http;
 use tollgate_cli::process::{Ended, Input, Process};
 use tollgate_host::product::bundle::{Bundle, slot::Slot};
@@ -18,7 +18,7 @@ use crate::support::{CODE, Lab, METER_HTTP, TOLLGATE, body, guest, operator_sees
 /// The production host as it is shipped: alone, without a dynamic linker. Optimised a little less.
 pub(crate) async fn production_host() -> &'static Path {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    BUILT.get_or_init(async || host_binary::build(root(), Profile::Dev, false).await.unwrap()).await
+    BUILT.get_or_init(async || host_binary::build(root(), Program::Shipped, Profile::Dev, false).await.unwrap()).await
 }
 
 /// The tool. In processes of its own: a file that this process has open for writing cannot be run.
