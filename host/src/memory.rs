@@ -170,13 +170,13 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_is_broken_off_is_wiped_too() {
-        struct Last(std::sync::Arc<Cell<usize>>);
+        struct Last(std::rc::Rc<Cell<usize>>);
         impl Drop for Last {
             fn drop(&mut self) {
                 self.0.set(left_behind());
             }
         }
-        let seen = std::sync::Arc::new(Cell::new(7));
+        let seen = std::rc::Rc::new(Cell::new(7));
         let last = Last(seen.clone());
         let mut work = Box::pin(wiped(async move {
             let _last = last;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tollgate_metering::{Clocks, Folded, Hour, Ledger, Now, Phase, Policy, Record, SlotId, Tags, Trust, Used};
-use tollgate_runtime::meter::{Commit, Desk};
+use tollgate_metering::{Clocks, Folded, Hour, Ledger, Now, Phase, Policy, Record, Tags, Trust, Used};
+use tollgate_runtime::meter::{Commit, Desk, TagsId};
 
 use crate::clock::Clock;
 use crate::entitlement::system_random;
@@ -196,22 +196,22 @@ impl<M: Marketplace> Keeper<M> {
     /// Books, writes and answers commits that arrived together.
     fn record(&mut self, desk: &Desk, commits: Vec<Commit>) -> Result<(), Poisoned> {
         let now = self.now().s;
-        let mut sums: BTreeMap<(SlotId, Tags, u32), Used> = BTreeMap::new();
-        let mut booked = BTreeMap::new();
-        for commit in &commits {
-            for delta in &commit.deltas {
-                let tags = desk.tags(delta.tags).map_or(Tags::NONE, |set| Tags::new(set.pairs().to_vec()));
-                let Some(used) = self.used(delta.dimension, delta.component, tags, delta.units, now) else { continue };
-                *booked.entry(delta.dimension).or_insert(0_u64) += delta.units;
-                sums.entry((used.slot.clone(), used.tags.clone(), delta.component))
-                    .and_modify(|sum| {
-                        sum.units = sum.units.saturating_add(used.units);
-                        sum.late = sum.late.saturating_add(used.late);
-                    })
-                    .or_insert(used);
-            }
+        // By numbers: names are looked up once a row, however many have used the same.
+        let mut sums: BTreeMap<(u32, TagsId, u32), u64> = BTreeMap::new();
+        for delta in commits.iter().flat_map(|commit| &commit.deltas) {
+            let sum = sums.entry((delta.dimension, delta.tags, delta.component)).or_default();
+            *sum = sum.saturating_add(delta.units);
         }
-        self.write_usage(sums.into_values().collect())?;
+        let mut booked: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut rows = Vec::with_capacity(sums.len());
+        for ((dimension, tags, component), units) in sums {
+            let tags = desk.tags(tags).map_or(Tags::NONE, |set| Tags::new(set.pairs().to_vec()));
+            let Some(used) = self.used(dimension, component, tags, units, now) else { continue };
+            let sum = booked.entry(dimension).or_default();
+            *sum = sum.saturating_add(units);
+            rows.push(used);
+        }
+        self.write_usage(rows)?;
         for commit in commits {
             // Who no longer waits has gone away; its usage is recorded all the same.
             let _gone = commit.done.send(Ok(()));

@@ -3,7 +3,7 @@
 //! Read by the thread that owns the file, checked by whoever asked: a check never holds up usage.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest, Sha256};
 use tollgate_metering::{Hour, Payer, Record, SlotId, Tags, Used};
@@ -14,6 +14,8 @@ use super::{Archive, Loaded};
 
 /// The hash of a row of usage has this many bytes.
 const ROW_HASH_BYTES: usize = 8;
+/// Room for the text of most rows.
+const HASHED_BYTES: usize = 256;
 
 /// A whole ledger, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub struct UsageRow {
     pub late: i64,
     /// When the last of them came, unix seconds.
     pub at: i64,
-    /// See `UsageRow::hash_of`.
+    /// See `Hashed`.
     pub hash: Vec<u8>,
 }
 
@@ -201,16 +203,40 @@ impl Image {
     }
 }
 
-impl UsageRow {
-    /// The first 8 bytes of SHA-256 over all columns but the last, as text, a zero byte between them.
-    pub(super) fn hash_of(&self) -> [u8; ROW_HASH_BYTES] {
-        let Self { key, tags, component, per, units, late, at, hash: _ } = self;
-        let Key { listing, payer, dimension, hour } = key;
-        let text =
-            format!("{listing}\0{payer}\0{dimension}\0{hour}\0{tags}\0{component}\0{per}\0{units}\0{late}\0{at}");
+/// What the hash of a row of usage is of: all its columns but the last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hashed<'a> {
+    pub(super) listing: &'a str,
+    pub(super) payer: &'a str,
+    pub(super) dimension: &'a str,
+    pub(super) hour: i64,
+    pub(super) tags: &'a str,
+    pub(super) component: &'a str,
+    /// Per, units, late, at.
+    pub(super) numbers: [i64; 4],
+}
+
+impl Hashed<'_> {
+    /// The first 8 bytes of SHA-256 over the columns as text, a zero byte between them.
+    pub(super) fn hash(self) -> [u8; ROW_HASH_BYTES] {
+        let Self { listing, payer, dimension, hour, tags, component, numbers: [per, units, late, at] } = self;
+        let mut text = String::with_capacity(HASHED_BYTES);
+        // Nothing can go wrong with writing to memory.
+        let _ =
+            write!(text, "{listing}\0{payer}\0{dimension}\0{hour}\0{tags}\0{component}\0{per}\0{units}\0{late}\0{at}");
         let mut hash = [0; ROW_HASH_BYTES];
         hash.iter_mut().zip(Sha256::digest(text)).for_each(|(to, from)| *to = from);
         hash
+    }
+}
+
+impl UsageRow {
+    /// The hash that the row should have.
+    fn hash_of(&self) -> [u8; ROW_HASH_BYTES] {
+        let Self { key, tags, component, per, units, late, at, hash: _ } = self;
+        let Key { listing, payer, dimension, hour } = key;
+        let numbers = [*per, *units, *late, *at];
+        Hashed { listing, payer, dimension, hour: *hour, tags, component, numbers }.hash()
     }
 
     fn used<'a>(&'a self, read: &mut BTreeMap<&'a str, Tags>) -> Result<Used, String> {
