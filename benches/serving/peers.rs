@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 use tollgate_cli::host::Host;
@@ -69,6 +70,17 @@ impl Server {
     /// Processor time so far, in seconds.
     pub(crate) fn cpu_s(&self) -> f64 {
         self.family().into_iter().map(process_cpu_s).sum()
+    }
+
+    /// Returns when it has next to nothing left to do, or a dozen seconds later.
+    pub(crate) async fn quiet(&self) {
+        for _ in 0..60 {
+            let before = self.cpu_s();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            if self.cpu_s() - before < 0.02 {
+                return;
+            }
+        }
     }
 
     pub(crate) async fn stop(self) -> Result<()> {

@@ -95,6 +95,8 @@ pub(crate) async fn compared(
             measured.cpu_us.push((measured.server.cpu_s() - before) * 1e6 / requests);
             progress(&format!("round {round}, {}: {closed:?}, {:.1} us", measured.name, measured.cpu_us[round - 1]));
             measured.rounds.push(closed);
+            // A slow server works on what was asked of it when nobody waits any more, and would disturb the next.
+            measured.server.quiet().await;
         }
         sync_us.push(facts::sync_us(lab.disk(), effort.slice / 8).median);
     }
