@@ -30,13 +30,29 @@ pub(crate) struct Browser {
     _profile: TempDir,
 }
 
+/// Starts a driver on a port of its choice. It chooses one that is free for IPv4, and ends with "IPv6 port not available" if
+/// another test has it there; then the next one chooses another.
+fn driver() -> (Child, u16) {
+    let mut said = Vec::new();
+    for _ in 0..10 {
+        let mut driver = Command::new(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+        for line in BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            let port = line.strip_suffix('.').and_then(|line| line.rsplit_once("on port ")?.1.parse().ok());
+            if let Some(port) = port.filter(|&port| port != 0) {
+                return (driver, port);
+            }
+            said.push(line);
+        }
+        let ended = driver.wait().unwrap();
+        said.push(ended.to_string());
+    }
+    panic!("no driver stays:\n{}", said.join("\n"))
+}
+
 impl Browser {
     pub(crate) async fn start(dark: bool) -> Self {
         install::system(&["chromium", "chromium-driver"], &[CHROMIUM, CHROMEDRIVER]);
-        let mut driver = Command::new(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port =
-            said.filter_map(|line| line.strip_suffix('.')?.rsplit_once("on port ")?.1.parse().ok()).next().unwrap();
+        let (driver, port) = driver();
         let profile = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = [
             "--headless",
