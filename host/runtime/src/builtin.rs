@@ -10,6 +10,7 @@ use wasmtime::{CodeBuilder, Engine};
 
 use crate::component::LoadError;
 use crate::engine::Wasi;
+use crate::weld::weld;
 use outline::Outline;
 
 mod outline;
@@ -52,12 +53,13 @@ fn generation(_: &[&str]) -> Wasi {
     Wasi::P2
 }
 
-/// What compiles `composed`, made by [`compose`].
+/// What compiles `composed`, made by [`compose`], with as few core instances as can be.
 #[expect(unsafe_code, reason = "the builtin reads and writes the memory of the process that runs it")]
 pub(crate) fn compiler<'a>(engine: &'a Engine, composed: &'a [u8]) -> wasmtime::Result<CodeBuilder<'a>> {
     let mut builder = CodeBuilder::new(engine);
-    builder.wasm_binary(composed, None)?;
-    // SAFETY: nothing but `counter.wat` imports them, since guests that do are refused by `compose`. It runs only in stores
+    builder.wasm_binary(weld(composed.into()), None)?;
+    // SAFETY: nothing but `counter.wat` imports them, since guests that do are refused by `compose`; where it was welded to
+    // the guest's module, the functions of the guest have no number for them, as before. It runs only in stores
     // whose data is a `Guest`, as the linker of this crate is for no other; meter/cells.rs says why what it does there is
     // sound.
     unsafe { builder.expose_unsafe_intrinsics(INTRINSICS) };

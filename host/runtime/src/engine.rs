@@ -190,6 +190,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
         .max_memories_per_component(MEMORIES_MAX)
         .max_tables_per_component(TABLES_MAX)
+        .max_tables_per_module(TABLES_MAX)
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .table_elements(TABLE_ELEMENTS_MAX / 4)

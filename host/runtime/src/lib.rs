@@ -34,3 +34,5 @@ pub mod target;
 #[cfg(test)]
 mod testing;
 mod turn;
+#[cfg(any(test, feature = "compiler"))]
+mod weld;
