@@ -76,7 +76,8 @@ impl Reserve {
     /// Looks at the disk, and gives back or takes what is due. Call it before each transaction.
     pub(super) fn look(&mut self) -> std::io::Result<()> {
         let mut free = free(&self.file)?;
-        match due(free, self.held) {
+        let held = self.held;
+        match due(free, held) {
             Move::Keep => {}
             Move::Release(held) => {
                 self.file.set_len(held)?;
@@ -91,7 +92,9 @@ impl Reserve {
             }
             Move::Fill => self.fill()?,
         }
-        free = self::free(&self.file)?;
+        if self.held != held {
+            free = self::free(&self.file)?;
+        }
         let was_low = self.space.low;
         self.space = Space { low: is_low(free, self.held, was_low), free };
         if self.space.low != was_low {

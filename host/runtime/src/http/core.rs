@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::runtime::{Builder, Runtime};
@@ -17,6 +18,9 @@ use super::{Shared, connection};
 use crate::component::Component;
 use crate::meter::{Counters, Group, Meter};
 use crate::turn;
+
+/// Shorter than the timers of connections and requests.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What the requests of one thread share.
 #[derive(Debug)]
@@ -137,6 +141,14 @@ fn run(runtime: &Runtime, stopped: oneshot::Receiver<Infallible>, serving: impl 
     });
 }
 
+/// Keeps a timer that is due before those of connections. While there is none, tokio wakes this thread by a system call for
+/// each timer that a connection begins, though it is awake.
+async fn tick() -> Infallible {
+    loop {
+        tokio::time::sleep(TICK).await;
+    }
+}
+
 async fn serve(
     shared: Arc<Shared>,
     (meter, group): (Meter, Arc<Group>),
@@ -144,6 +156,7 @@ async fn serve(
     open: Arc<AtomicUsize>,
 ) {
     tokio::spawn(group.clone().keep());
+    tokio::spawn(tick());
     tokio::spawn(turn::porter());
     let (alive, mut all_gone) = mpsc::channel(1);
     let core = Arc::new(Core {
