@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tollgate_metering::{Clocks, Folded, Hour, Ledger, Now, Phase, Policy, Record, Tags, Trust, Used};
+use tollgate_metering::{Clocks, Folded, Hour, Ledger, Now, Phase, Policy, Record, SlotId, Tags, Trust, Used};
 use tollgate_runtime::meter::{Commit, Desk, TagsId};
 
 use crate::clock::Clock;
@@ -60,6 +60,8 @@ pub struct Keeper<M> {
     sends: JoinSet<send::Sent>,
     /// Where they run: the thread of the keeper waits for the disk.
     runtime: tokio::runtime::Handle,
+    /// The slot of each dimension in some hour: names that are not made anew for each unit.
+    likes: Vec<SlotId>,
     /// Units of each dimension that this process booked.
     booked: Vec<u64>,
     attested_ms: Option<u64>,
@@ -87,6 +89,7 @@ impl<M: Marketplace> Keeper<M> {
         };
         let created = (fresh && ledger.id() == 0).then(|| Record::Created { at, ledger: random().max(1) });
         let (phase, sends, booked) = (Phase::Running, JoinSet::new(), Vec::new());
+        let likes = options.policy.dimensions.iter().map(|rate| options.policy.slot(&rate.key, Hour(0))).collect();
         let mut keeper = Self {
             ledger,
             writer,
@@ -97,6 +100,7 @@ impl<M: Marketplace> Keeper<M> {
             phase,
             sends,
             runtime: tokio::runtime::Handle::current(),
+            likes,
             booked,
             attested_ms: None,
             started_boot_s: clocks.boot,
@@ -205,7 +209,7 @@ impl<M: Marketplace> Keeper<M> {
         let mut booked: BTreeMap<u32, u64> = BTreeMap::new();
         let mut rows = Vec::with_capacity(sums.len());
         for ((dimension, tags, component), units) in sums {
-            let tags = desk.tags(tags).map_or(Tags::NONE, |set| Tags::new(set.pairs().to_vec()));
+            let tags = desk.tags(tags).map_or(Tags::NONE, |set| Tags::shared(set.pairs().clone()));
             let Some(used) = self.used(dimension, component, tags, units, now) else { continue };
             let sum = booked.entry(dimension).or_default();
             *sum = sum.saturating_add(units);
@@ -237,10 +241,10 @@ impl<M: Marketplace> Keeper<M> {
     }
 
     fn used(&self, dimension: u32, component: u32, tags: Tags, units: u64, now: u64) -> Option<Used> {
-        let (policy, index) = (&self.options.policy, usize::try_from(dimension).ok()?);
-        let rate = policy.dimensions.get(index)?;
+        let index = usize::try_from(dimension).ok()?;
+        let (like, per) = (self.likes.get(index)?, self.options.policy.dimensions.get(index)?.per);
         let component = self.options.components.get(usize::try_from(component).ok()?).map_or("", String::as_str);
-        Some(self.ledger.used(&policy.slot(&rate.key, Hour(0)), rate.per, component, tags, units, now))
+        Some(self.ledger.used(like, per, component, tags, units, now))
     }
 }
 

@@ -147,6 +147,10 @@ impl Ledger {
     /// The hour for usage counted at `now` (unix seconds): never before the newest hour, and the earliest from there on
     /// that is not sealed. `like` names listing, payer and dimension.
     pub fn book(&self, like: &SlotId, now: u64) -> Hour {
+        self.booked(like, now).hour
+    }
+
+    fn booked(&self, like: &SlotId, now: u64) -> SlotId {
         let mut id = like.at(Hour::of(now).max(self.newest));
         if let Some(taken) = self.taken_through {
             id.hour = id.hour.max(taken.next());
@@ -154,13 +158,13 @@ impl Ledger {
         while !self.takes_usage(&id) && id.hour.0 < u32::MAX {
             id.hour = id.hour.next();
         }
-        id.hour
+        id
     }
 
     /// Usage counted at `now` (unix seconds), booked where it belongs. `like` names listing, payer and dimension; `per`
     /// is that of the manifest, a slot that exists keeps its own.
     pub fn used(&self, like: &SlotId, per: u64, component: &str, tags: Tags, units: u64, now: u64) -> Used {
-        let slot = like.at(self.book(like, now));
+        let slot = self.booked(like, now);
         let per = self.slots.get(&slot).map_or(per, |slot| slot.per);
         let late = if slot.hour == Hour::of(now) { 0 } else { units };
         Used { slot, per, component: component.into(), tags, units, late, at: now }
@@ -185,7 +189,11 @@ impl Ledger {
     /// Adds usage that [`Ledger::admit_used`] let in.
     pub fn apply_used(&mut self, used: &Used) {
         self.newest = self.newest.max(Hour::of(used.at).min(used.slot.hour));
-        let slot = self.slots.entry(used.slot.clone()).or_insert_with(|| Slot::new(used.per));
+        // Most usage is of a slot that is there: its name is cloned only for the first.
+        if !self.slots.contains_key(&used.slot) {
+            self.slots.insert(used.slot.clone(), Slot::new(used.per));
+        }
+        let Some(slot) = self.slots.get_mut(&used.slot) else { return };
         slot.recorded = slot.recorded.saturating_add(used.units);
         slot.late = slot.late.saturating_add(used.late);
         slot.last_at = slot.last_at.max(used.slot.hour.clamp(used.at));

@@ -4,33 +4,40 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// The largest quantity of one record (`UsageQuantity` of `MeterUsage`).
 pub const QUANTITY_MAX: u32 = 2_147_483_647;
 
-/// An allocation bucket: key and value of each tag, sorted by key; empty for units without tags.
+/// An allocation bucket: key and value of each tag, sorted by key; none for units without tags. Clones share the text: one
+/// set is in the sums of many hours and dimensions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Tags(Vec<(String, String)>);
+pub struct Tags(Option<Arc<[(String, String)]>>);
 
 impl Tags {
     /// The bucket without tags.
-    pub const NONE: Self = Self(Vec::new());
+    pub const NONE: Self = Self(None);
 
     /// Sorts the pairs, so that equal sets are equal values. The characters are the business of who accepts the tags.
     pub fn new(mut pairs: Vec<(String, String)>) -> Self {
         pairs.sort();
-        Self(pairs)
+        Self::shared(pairs.into())
+    }
+
+    /// The same without a copy, of pairs that somebody else has, sorted by key.
+    pub fn shared(pairs: Arc<[(String, String)]>) -> Self {
+        if pairs.is_sorted() { Self((!pairs.is_empty()).then_some(pairs)) } else { Self::new(pairs.to_vec()) }
     }
 
     /// The pairs, sorted by key.
     pub fn pairs(&self) -> &[(String, String)] {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 
     /// True for the bucket without tags.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 }
 
@@ -120,6 +127,17 @@ impl FromIterator<(Tags, u64)> for Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_in_another_order_are_the_same_tags() {
+        let pair = |key: &str| (String::from(key), String::from("v"));
+        let pairs: Vec<Arc<[(String, String)]>> =
+            alloc::vec![Arc::new([pair("a"), pair("b")]), Arc::new([pair("b"), pair("a")])];
+        let [sorted, other] = [0, 1].map(|number| Tags::shared(pairs[number].clone()));
+        assert_eq!(sorted, other);
+        assert_eq!(other.pairs()[0].0, "a");
+        assert!(Tags::shared(Arc::new([])).is_empty() && Tags::new(Vec::new()) == Tags::NONE);
+    }
 
     #[test]
     fn what_is_taken_out_is_what_was_there_at_most() {

@@ -26,7 +26,7 @@ impl TagsId {
 
 /// From 1 to 5 pairs of key and value, sorted by key, each key once, in the characters that AWS takes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TagSet(Vec<(String, String)>);
+pub struct TagSet(Arc<[(String, String)]>);
 
 /// Why a tag set was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,11 +55,11 @@ impl TagSet {
         if pairs.windows(2).any(|two| two[0].0 == two[1].0) {
             return Err(TagRefusal::Invalid);
         }
-        Ok(Self(pairs))
+        Ok(Self(pairs.into()))
     }
 
     /// The pairs, sorted by key.
-    pub fn pairs(&self) -> &[(String, String)] {
+    pub fn pairs(&self) -> &Arc<[(String, String)]> {
         &self.0
     }
 }
