@@ -12,6 +12,7 @@ use tollgate_cli::trouble::Result;
 use tollgate_cli::{build, keygen, pack};
 
 use super::peers::SELF_AS_OLDER_KERNEL;
+use super::slow_disk::SELF_AS_SLOW_DISK;
 use super::{failed, root};
 
 /// Sold by the request, which the host counts, and by what the guest counts. Each response waits for the disk.
@@ -61,6 +62,8 @@ pub(crate) enum Way<'a> {
     Shipped,
     /// The same where the system has no `PAGEMAP_SCAN`.
     OlderKernel,
+    /// The same where a `fdatasync` takes a millisecond.
+    SlowDisk,
     /// Another build.
     Beside(&'a Path),
 }
@@ -132,17 +135,21 @@ impl Lab {
         }
         let task = self.service.control.task("ecs").await?;
         let ledger = self.folder.path().join(format!("{name}-ledger"));
-        let program = if let Way::OlderKernel = way { self.wrapped(&packed)? } else { packed.clone() };
+        let program = match way {
+            Way::OlderKernel => self.wrapped(&packed, SELF_AS_OLDER_KERNEL)?,
+            Way::SlowDisk => self.wrapped(&packed, SELF_AS_SLOW_DISK)?,
+            Way::Shipped | Way::Beside(_) => packed.clone(),
+        };
         // A program that carries its product is told nothing about it.
         HostCommand::new(&program, self.service.control.origin(), &task, &program, &ledger).serve().await
     }
 
-    /// A program that becomes the packed one on what looks like an older kernel.
-    fn wrapped(&self, packed: &Path) -> Result<PathBuf> {
+    /// A program that becomes the packed one in other surroundings.
+    fn wrapped(&self, packed: &Path, surroundings: &str) -> Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt as _;
         let script = packed.with_extension("sh");
         let own = std::env::current_exe().map_err(|error| failed("cannot find this program", error))?;
-        let text = format!("#!/bin/sh\nexec {} {SELF_AS_OLDER_KERNEL} {} \"$@\"\n", own.display(), packed.display());
+        let text = format!("#!/bin/sh\nexec {} {surroundings} {} \"$@\"\n", own.display(), packed.display());
         let written = std::fs::write(&script, text)
             .and_then(|()| std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)));
         written.map_err(|error| failed("cannot write the wrapper", error))?;

@@ -30,5 +30,5 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         let host = lab.host(folder, &manifest, component, Way::Shipped).await?;
         all.push(Measured::new(name, Server::Host(Box::new(host))));
     }
-    compared("Hello of WASI 0.3", all, &[BARE, WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await
+    compared("Hello of WASI 0.3", all, &[BARE, WASMTIME, WASMTIME_TUNED], &[(ON, OFF)], lab, effort).await
 }

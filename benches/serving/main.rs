@@ -5,8 +5,9 @@
 //! Everything is measured in turns, round by round, so that a busy moment of the machine meets all of them. Never passes
 //! or fails: what a machine reaches is not a property of the code.
 //!
-//! This program is also two of the servers that the host is compared with (`bare`, `native`), and the wrapper that takes
-//! `PAGEMAP_SCAN` from another program (`without-pagemap-scan`), each as a process of its own.
+//! This program is also the servers that the host is compared with (`bare`, `native`), and the wrappers that take
+//! `PAGEMAP_SCAN` from another program (`without-pagemap-scan`) or give it a slower disk (`slow-disk`), each as a process of
+//! its own.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ mod older_kernel;
 mod overload;
 mod peers;
 mod pressure;
+mod slow_disk;
 mod table;
 mod throughput;
 mod thumbnails;
@@ -58,7 +60,9 @@ fn main() -> ExitCode {
         }
         ["bare-held", address, component, file] => bare::serve(address, Path::new(component), 1, Some(Path::new(file))),
         ["native", address] => native::serve(address),
-        ["without-pagemap-scan", program, rest @ ..] => older_kernel::run(program, rest),
+        [peers::SELF_AS_OLDER_KERNEL, program, rest @ ..] => older_kernel::run(program, rest),
+        [slow_disk::SELF_AS_SLOW_DISK, program, rest @ ..] => slow_disk::run(program, rest),
+        [slow_disk::SELF_AS_ITS_CLOCK, descriptor] => slow_disk::clock(descriptor),
         words => measure(words),
     };
     match done {

@@ -10,6 +10,7 @@ use tollgate_cli::host::Host;
 use tollgate_cli::trouble::{Result, Trouble};
 
 use super::failed;
+use super::slow_disk::SELF_AS_SLOW_DISK;
 
 pub(crate) const SELF_AS_OLDER_KERNEL: &str = "without-pagemap-scan";
 
@@ -118,18 +119,23 @@ pub(crate) async fn native() -> Result<Server> {
 
 /// The bare server of components.
 pub(crate) async fn bare(component: &Path, older_kernel: bool) -> Result<Server> {
-    let own_program = std::env::current_exe().map_err(|error| failed("cannot find this program", error))?;
-    let words = own_program.display().to_string();
-    if older_kernel {
-        own(&[SELF_AS_OLDER_KERNEL, &words, "bare"], &[component]).await
-    } else {
-        own(&["bare"], &[component]).await
-    }
+    wrapped(older_kernel.then_some(SELF_AS_OLDER_KERNEL), "bare", &[component]).await
 }
 
 /// The same with each answer held until a file in this folder has been written after it.
-pub(crate) async fn bare_held(component: &Path, disk: &Path) -> Result<Server> {
-    own(&["bare-held"], &[component, &disk.join("held")]).await
+pub(crate) async fn bare_held(component: &Path, disk: &Path, slow: bool) -> Result<Server> {
+    let file = disk.join(if slow { "held-slow" } else { "held" });
+    wrapped(slow.then_some(SELF_AS_SLOW_DISK), "bare-held", &[component, &file]).await
+}
+
+/// One of our own in other surroundings.
+async fn wrapped(surroundings: Option<&str>, server: &str, files: &[&Path]) -> Result<Server> {
+    let program = std::env::current_exe().map_err(|error| failed("cannot find this program", error))?;
+    let program = program.display().to_string();
+    match surroundings {
+        Some(surroundings) => own(&[surroundings, &program, server], files).await,
+        None => own(&[server], files).await,
+    }
 }
 
 /// The bare server with several copies of the component, each with code and memory of its own.

@@ -44,13 +44,17 @@ const OFF: &str = "tollgate: metering off";
 pub(crate) const WASMTIME: &str = "`wasmtime serve` as installed";
 pub(crate) const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
 const ON_BESIDE: &str = "tollgate of --beside: metering on, held";
+const BARE_SLOW: &str = "bare server, answers held, `fdatasync` 0.85 ms slower";
+const ON_SLOW: &str = "tollgate: metering on, held, `fdatasync` 0.85 ms slower";
+const PAIRS: [(&str, &str); 4] = [(ON, OFF), (ON_SLOW, OFF), (BARE_HELD, BARE), (BARE_SLOW, BARE)];
 const ON_OLDER: &str = "tollgate: metering on, held, without PAGEMAP_SCAN";
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     let mut all = vec![
         Measured::new("hyper, no component", peers::native().await?),
         Measured::new(BARE, peers::bare(&lab.plain, false).await?),
-        Measured::new(BARE_HELD, peers::bare_held(&lab.plain, lab.disk()).await?),
+        Measured::new(BARE_HELD, peers::bare_held(&lab.plain, lab.disk(), false).await?),
+        Measured::new(BARE_SLOW, peers::bare_held(&lab.plain, lab.disk(), true).await?),
         Measured::new("bare server without PAGEMAP_SCAN", peers::bare(&lab.plain, true).await?),
     ];
     for (name, settings) in [(WASMTIME, INSTALLED), (WASMTIME_TUNED, TUNED)] {
@@ -63,6 +67,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         (ON, "on", &on, &lab.counted, Way::Shipped),
         (ON_PLAIN, "on-plain", &on, &lab.plain, Way::Shipped),
         (OFF, "off", &off, &lab.plain, Way::Shipped),
+        (ON_SLOW, "on-slow", &on, &lab.counted, Way::SlowDisk),
         (ON_OLDER, "on-older", &on, &lab.counted, Way::OlderKernel),
     ]
     .into_iter()
@@ -71,7 +76,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         let host = lab.host(folder, manifest, component, way).await?;
         all.push(Measured::new(name, Server::Host(Box::new(host))));
     }
-    compared("Hello", all, &[BARE, BARE_HELD, WASMTIME, WASMTIME_TUNED], (ON, OFF), lab, effort).await
+    compared("Hello", all, &[BARE, BARE_HELD, WASMTIME, WASMTIME_TUNED], &PAIRS, lab, effort).await
 }
 
 /// Asks all servers in turn, round by round, and ends them.
@@ -79,7 +84,7 @@ pub(crate) async fn compared(
     what: &str,
     mut all: Vec<Measured>,
     bases: &[&str],
-    metering: (&str, &str),
+    pairs: &[(&str, &str)],
     lab: &Lab,
     effort: &Effort,
 ) -> Result<String> {
@@ -109,8 +114,10 @@ pub(crate) async fn compared(
     );
     let mut text = text(&title, &all, bases);
     let rates = |name: &str| all.iter().find(|measured| measured.name == name).map(Measured::rates);
-    if let (Some(on), Some(off)) = (rates(metering.0), rates(metering.1)) {
-        text.push_str(&format!("\nMetering on and held, to metering off: {:.2}\n", Spread::of_ratios(&on, &off)));
+    for (one, other) in pairs {
+        if let (Some(ours), Some(theirs)) = (rates(one), rates(other)) {
+            text.push_str(&format!("\n{one}, to {other}: {:.2}\n", Spread::of_ratios(&ours, &theirs)));
+        }
     }
     for measured in all {
         measured.server.stop().await?;
