@@ -4,7 +4,7 @@
 //! since a write costs the same for one and for a hundred. The group is closed only when the keeper takes it: all that comes
 //! while the disk is busy with others goes with it. From then on the next one gathers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -44,7 +44,10 @@ impl Wanted {
     }
 }
 
-/// The groups of one thread: the one that gathers, and the one that is under way.
+/// The answer to one group.
+type Asked = oneshot::Receiver<Result<(), Stopped>>;
+
+/// The groups of one thread: the one that gathers, and those that are under way.
 #[derive(Debug)]
 pub(crate) struct Group {
     commits: mpsc::Sender<Wanted>,
@@ -58,7 +61,9 @@ struct State {
     /// What those wait for whose units are in the sums.
     gathering: Arc<Batch>,
     /// Taken by the keeper, and not answered yet.
-    under_way: Option<Arc<Batch>>,
+    under_way: VecDeque<Arc<Batch>>,
+    /// The keeper was asked to take what gathers, and has not yet.
+    asked: bool,
     /// The thread has nothing else to do.
     idle: bool,
     /// Of who sends.
@@ -107,35 +112,46 @@ impl Group {
         }
     }
 
-    /// Sends group after group for as long as it is polled.
+    /// Sends group after group, and answers them, for as long as it is polled.
     pub(crate) async fn keep(self: Arc<Self>) {
+        let (answers, answered) = mpsc::unbounded_channel();
+        tokio::join!(self.ask(answers), self.answer_all(answered));
+    }
+
+    /// Asks for a group while others are under way: on a slow disk the groups of all threads go together then, and none
+    /// waits for those of another thread alone.
+    async fn ask(self: &Arc<Self>, answers: mpsc::UnboundedSender<Asked>) {
         loop {
-            std::future::poll_fn(|cx| self.poll(cx, |state| !state.units.is_empty())).await;
+            std::future::poll_fn(|cx| self.poll(cx, |state| !state.units.is_empty() && !state.asked)).await;
             let _late =
                 tokio::time::timeout(GATHER, std::future::poll_fn(|cx| self.poll(cx, |state| state.idle))).await;
+            self.state().asked = true;
             let (done, answer) = oneshot::channel();
+            // What cannot be sent is answered by dropping it.
+            let _lost = self.commits.send(Wanted::Together(self.clone(), done)).await;
+            let _kept = answers.send(answer);
+        }
+    }
+
+    /// In the order in which they were asked for.
+    async fn answer_all(&self, mut answers: mpsc::UnboundedReceiver<Asked>) {
+        while let Some(answer) = answers.recv().await {
             // What nobody took, nobody will record.
-            let answer = match self.commits.send(Wanted::Together(self.clone(), done)).await {
-                Ok(()) => answer.await.unwrap_or(Err(Stopped)),
-                Err(_) => Err(Stopped),
-            };
-            self.answer(answer);
+            self.answer(answer.await.unwrap_or(Err(Stopped)));
         }
     }
 
     /// Returns when all units that were put into groups are on disk, or never will be.
     pub(crate) async fn settled(&self) {
-        let under_way = self.state().under_way.clone();
-        if let Some(batch) = under_way {
+        while let Some(batch) = self.last() {
             let _ = Joined { batch, place: None }.await;
         }
-        let gathering = {
-            let state = self.state();
-            (!state.units.is_empty()).then(|| state.gathering.clone())
-        };
-        if let Some(batch) = gathering {
-            let _ = Joined { batch, place: None }.await;
-        }
+    }
+
+    /// The group behind which there is no other.
+    fn last(&self) -> Option<Arc<Batch>> {
+        let state = self.state();
+        if state.units.is_empty() { state.under_way.back().cloned() } else { Some(state.gathering.clone()) }
     }
 
     fn poll(&self, cx: &Context<'_>, ready: impl Fn(&State) -> bool) -> Poll<()> {
@@ -150,18 +166,19 @@ impl Group {
     /// What has gathered; from now on the next group does.
     fn take(&self) -> Vec<Delta> {
         let mut state = self.state();
-        state.under_way = Some(std::mem::take(&mut state.gathering));
-        state.idle = false;
+        let taken = std::mem::take(&mut state.gathering);
+        state.under_way.push_back(taken);
+        (state.asked, state.idle) = (false, false);
         let delta = |((component, dimension, tags), units)| Delta { component, dimension, tags, units };
         std::mem::take(&mut state.units).into_iter().map(delta).collect()
     }
 
-    /// Tells those whose group was taken; if none was, those that gather.
+    /// Tells those whose group was taken first; if none was, those that gather.
     fn answer(&self, answer: Result<(), Stopped>) {
-        let taken = self.state().under_way.take();
+        let taken = self.state().under_way.pop_front();
         let batch = taken.or_else(|| {
             let _lost = self.take();
-            self.state().under_way.take()
+            self.state().under_way.pop_front()
         });
         if let Some(batch) = batch {
             batch.answer(answer);

@@ -246,4 +246,11 @@ fn what_wit_component_and_the_builtin_put_beside_a_guest_becomes_part_of_it() {
     let (composed, _) = builtin::compose(&guest, "guest").unwrap();
     let welded = weld(composed.clone());
     assert_eq!([&*guest, &composed, &welded].map(modules), [3, 4, 2], "main, shim, fixup; the builtin; main and fixup");
+    // Nothing of the builtin: what others get is the table that the last module fills.
+    let exports = Parser::new(0).parse_all(&welded).filter_map(|part| match part {
+        Ok(Payload::ExportSection(section)) => Some(section),
+        _ => None,
+    });
+    let names: Vec<&str> = exports.flatten().map(|export| export.unwrap().name).collect();
+    insta::assert_snapshot!(names.join(", "), @"memory, cabi_realloc, wasi:cli/run@0.2.10#run, welded-0:$imports");
 }
