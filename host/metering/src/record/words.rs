@@ -9,8 +9,16 @@ use crate::units::{Buckets, Tags};
 impl Tags {
     /// One text for one tag set: `key:value,...`, escaped as in a ledger entry; empty for no tags.
     pub fn to_text(&self) -> String {
-        let pair = |(key, value): &(String, String)| format!("{}:{}", escape(key), escape(value));
-        self.pairs().iter().map(pair).collect::<Vec<_>>().join(",")
+        let mut all = String::new();
+        for (key, value) in self.pairs() {
+            if !all.is_empty() {
+                all.push(',');
+            }
+            escape_to(&mut all, key);
+            all.push(':');
+            escape_to(&mut all, value);
+        }
+        all
     }
 
     /// Reads what [`Tags::to_text`] wrote; `None` for anything else.
@@ -39,9 +47,22 @@ pub(super) fn read_buckets(text: &str) -> Option<Buckets> {
 
 /// Letters, digits and `-_./` as they are, every other byte as `%` and two digits.
 pub(super) fn escape(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    let byte = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") };
-    text.bytes().map(byte).collect()
+    let mut escaped = String::with_capacity(text.len());
+    escape_to(&mut escaped, text);
+    escaped
+}
+
+/// In place: this is done for each row of usage.
+fn escape_to(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_./".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+            out.extend(digits.into_iter().flatten());
+        }
+    }
 }
 
 pub(super) fn unescape(text: &str) -> Option<String> {
