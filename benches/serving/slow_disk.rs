@@ -4,10 +4,10 @@
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::io::FdFlags;
 use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::{Timespec, nanosleep};
 use tollgate_cli::trouble::{Result, Trouble};
 
 use super::failed;
@@ -15,7 +15,7 @@ use super::failed;
 pub(crate) const SELF_AS_SLOW_DISK: &str = "slow-disk";
 pub(crate) const SELF_AS_ITS_CLOCK: &str = "slow-disk-clock";
 /// What each `fdatasync` takes more.
-pub(crate) const MORE: Duration = Duration::from_micros(850);
+const MORE: Timespec = Timespec { tv_sec: 0, tv_nsec: 850_000 };
 /// Linux's `SECCOMP_IOCTL_NOTIF_RECV` and `SECCOMP_IOCTL_NOTIF_SEND`; in libc they are only macros.
 const RECEIVE: libc::Ioctl = 0xc050_2100_u32 as libc::Ioctl;
 const SEND: libc::Ioctl = 0xc018_2101_u32 as libc::Ioctl;
@@ -63,7 +63,6 @@ fn filtered() -> std::io::Result<OwnedFd> {
 
 /// Lets each `fdatasync` wait, until the program ends.
 #[expect(unsafe_code, reason = "no library has this kind of filter")]
-#[expect(clippy::disallowed_methods, reason = "to wait is what it is for")]
 pub(crate) fn clock(descriptor: &str) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed("cannot end with it", error))?;
     let descriptor: i32 = descriptor.parse().map_err(|error| failed("not a descriptor", error))?;
@@ -75,7 +74,7 @@ pub(crate) fn clock(descriptor: &str) -> Result<()> {
         if unsafe { libc::ioctl(descriptor, RECEIVE, &mut asked) } != 0 {
             continue;
         }
-        std::thread::sleep(MORE);
+        let _woken_early = nanosleep(&MORE);
         answer.id = asked.id;
         answer.flags = CONTINUE;
         // SAFETY: as above. An error: the program is gone, and so is this soon.
