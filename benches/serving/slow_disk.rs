@@ -72,7 +72,12 @@ pub(crate) fn clock(descriptor: &str) -> Result<()> {
             unsafe { (std::mem::zeroed::<libc::seccomp_notif>(), std::mem::zeroed::<libc::seccomp_notif_resp>()) };
         // SAFETY: the kernel writes what it is as large as.
         if unsafe { libc::ioctl(descriptor, RECEIVE, &mut asked) } != 0 {
-            continue;
+            let error = std::io::Error::last_os_error();
+            match error.raw_os_error() {
+                // A signal, or who asked is gone.
+                Some(libc::EINTR | libc::ENOENT) => continue,
+                _ => return Err(failed("cannot be asked", error)),
+            }
         }
         let _woken_early = nanosleep(&MORE);
         answer.id = asked.id;

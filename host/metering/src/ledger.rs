@@ -190,14 +190,14 @@ impl Ledger {
     pub fn apply_used(&mut self, used: &Used) {
         self.newest = self.newest.max(Hour::of(used.at).min(used.slot.hour));
         // Most usage is of a slot that is there: its name is cloned only for the first.
-        if !self.slots.contains_key(&used.slot) {
-            self.slots.insert(used.slot.clone(), Slot::new(used.per));
+        match self.slots.get_mut(&used.slot) {
+            Some(slot) => slot.take(used),
+            None => {
+                let mut slot = Slot::new(used.per);
+                slot.take(used);
+                self.slots.insert(used.slot.clone(), slot);
+            }
         }
-        let Some(slot) = self.slots.get_mut(&used.slot) else { return };
-        slot.recorded = slot.recorded.saturating_add(used.units);
-        slot.late = slot.late.saturating_add(used.late);
-        slot.last_at = slot.last_at.max(used.slot.hour.clamp(used.at));
-        slot.open.add(&used.tags, used.units);
     }
 
     /// Folds a record in that [`Ledger::admit`] let in.
@@ -305,6 +305,13 @@ impl Ledger {
 }
 
 impl Slot {
+    fn take(&mut self, used: &Used) {
+        self.recorded = self.recorded.saturating_add(used.units);
+        self.late = self.late.saturating_add(used.late);
+        self.last_at = self.last_at.max(used.slot.hour.clamp(used.at));
+        self.open.add(&used.tags, used.units);
+    }
+
     fn write(&mut self, request: &Request) {
         self.request = Some(request.clone());
         self.generation += 1;

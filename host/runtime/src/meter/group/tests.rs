@@ -123,3 +123,34 @@ async fn who_waits_is_told_that_the_keeper_is_gone() {
         assert_eq!(poll(waiting.as_mut()), Poll::Ready(Err(Stopped)), "asked before: {asked}");
     }
 }
+
+#[tokio::test]
+async fn those_of_each_group_under_way_are_told_that_the_keeper_is_gone() {
+    let (meter, mut desk) = meter();
+    let (meter, group) = meter.together();
+    let mut keep = pin!(group.clone().keep());
+    let all = [meter.instance(1), meter.instance(1), meter.instance(1)];
+    let mut waiting = Vec::new();
+    let mut taken = Vec::new();
+    for (number, counters) in all.iter().enumerate() {
+        counters.add(0, 1);
+        let mut commit = Box::pin(counters.commit());
+        assert!(poll(commit.as_mut()).is_pending());
+        waiting.push(commit);
+        group.idle();
+        assert!(poll(keep.as_mut()).is_pending());
+        // The last is asked for, and not taken.
+        if number < 2 {
+            taken.extend(received(&mut desk));
+        }
+    }
+    assert_eq!(taken.len(), 2);
+    let mut settled = Box::pin(group.settled());
+    assert!(poll(settled.as_mut()).is_pending());
+    drop((taken, desk));
+    assert!(poll(keep.as_mut()).is_pending());
+    for commit in &mut waiting {
+        assert_eq!(poll(commit.as_mut()), Poll::Ready(Err(Stopped)));
+    }
+    assert_eq!(poll(settled.as_mut()), Poll::Ready(()));
+}
