@@ -52,7 +52,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
             hosts.push(match &size.served {
                 Served::Host(manifest) => {
                     let name = size.name.replace(' ', "-");
-                    Server::Host(Box::new(lab.host(&name, manifest, &lab.counted, Way::Shipped).await?))
+                    Server::Host(Box::new(lab.host(&name, manifest, &lab.counted, Way::default()).await?))
                 }
                 Served::Bare(copies) => peers::bare_copies(&lab.plain, *copies).await?,
             });

@@ -11,8 +11,6 @@ use tollgate_cli::service::Service;
 use tollgate_cli::trouble::Result;
 use tollgate_cli::{build, keygen, pack};
 
-use super::peers::SELF_AS_OLDER_KERNEL;
-use super::slow_disk::SELF_AS_SLOW_DISK;
 use super::{failed, root};
 
 /// Sold by the request, which the host counts, and by what the guest counts. Each response waits for the disk.
@@ -56,16 +54,13 @@ route = "/"
 request_timeout_s = 120
 "#;
 
-/// How a host is built and run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Way<'a> {
-    Shipped,
-    /// The same where the system has no `PAGEMAP_SCAN`.
-    OlderKernel,
-    /// The same where a `fdatasync` takes a millisecond.
-    SlowDisk,
+/// How a host is built and run: as shipped, unless this says otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Way<'a> {
     /// Another build.
-    Beside(&'a Path),
+    pub(crate) host: Option<&'a Path>,
+    /// What of this program the host is started by.
+    pub(crate) surroundings: Option<&'static str>,
 }
 
 pub(crate) struct Lab {
@@ -123,7 +118,7 @@ impl Lab {
             product: product.folder.clone(),
             key: self.folder.path().join("vendor.pem"),
             output: packed.clone(),
-            host: Some(if let Way::Beside(file) = way { file.to_owned() } else { self.host.clone() }),
+            host: Some(way.host.unwrap_or(&self.host).to_owned()),
             cpu: "x86-64-v3".to_owned(),
             preview: false,
             lab: true,
@@ -135,10 +130,9 @@ impl Lab {
         }
         let task = self.service.control.task("ecs").await?;
         let ledger = self.folder.path().join(format!("{name}-ledger"));
-        let program = match way {
-            Way::OlderKernel => self.wrapped(&packed, SELF_AS_OLDER_KERNEL)?,
-            Way::SlowDisk => self.wrapped(&packed, SELF_AS_SLOW_DISK)?,
-            Way::Shipped | Way::Beside(_) => packed.clone(),
+        let program = match way.surroundings {
+            Some(surroundings) => self.wrapped(&packed, surroundings)?,
+            None => packed.clone(),
         };
         // A program that carries its product is told nothing about it.
         HostCommand::new(&program, self.service.control.origin(), &task, &program, &ledger).serve().await

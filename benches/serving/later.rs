@@ -27,7 +27,7 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
         (OFF, "later-off", UNMETERED.to_owned() + &reused, &lab.later),
         (FRESH, "later-fresh", METERED.to_owned() + &fresh, &lab.later_counted),
     ] {
-        let host = lab.host(folder, &manifest, component, Way::Shipped).await?;
+        let host = lab.host(folder, &manifest, component, Way::default()).await?;
         all.push(Measured::new(name, Server::Host(Box::new(host))));
     }
     compared("Hello of WASI 0.3", all, &[BARE, WASMTIME, WASMTIME_TUNED], &[(ON, OFF)], lab, effort).await

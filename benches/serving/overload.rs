@@ -18,7 +18,7 @@ const TIMES: f64 = 3.0;
 const SETTLING: u64 = 16;
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
-    let host = lab.host("overload", &(METERED.to_owned() + COMPONENT), &lab.counted, Way::Shipped).await?;
+    let host = lab.host("overload", &(METERED.to_owned() + COMPONENT), &lab.counted, Way::default()).await?;
     let path = format!("/burn/{}", a_millisecond(&host).await?);
     let url = host.url(&path);
     let server = Server::Host(Box::new(host));

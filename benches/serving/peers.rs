@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tollgate_cli::host::Host;
 use tollgate_cli::trouble::{Result, Trouble};
@@ -30,33 +31,44 @@ pub(crate) const LATER_TUNED: &[&str] = &[LATER[0], TUNED[0], TUNED[1], TUNED[2]
 /// A server that takes connections.
 pub(crate) enum Server {
     Host(Box<Host>),
-    Peer { child: Box<Child>, address: SocketAddr },
+    Peer(Peer),
+}
+
+/// A server of somebody else. Ends with all that it started when it is dropped.
+pub(crate) struct Peer {
+    child: Box<Child>,
+    address: SocketAddr,
+}
+
+impl Peer {
+    fn kill(&self) {
+        for pid in family(self.child.id()) {
+            // One that is gone is what is wanted.
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            let _gone = pid.map(|pid| kill_process(pid, Signal::KILL));
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 impl Server {
     pub(crate) fn url(&self, path: &str) -> String {
         match self {
             Self::Host(host) => host.url(path),
-            Self::Peer { address, .. } => format!("http://{address}{path}"),
+            Self::Peer(peer) => format!("http://{}{path}", peer.address),
         }
     }
 
-    /// Its process and those that it started: `jco` serves by another one.
     fn family(&self) -> Vec<u32> {
-        let own = match self {
+        family(match self {
             Self::Host(host) => host.process.id(),
-            Self::Peer { child, .. } => child.id(),
-        };
-        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, stat(pid).get(1)?.parse().ok()?))).collect();
-        let mut all: Vec<u32> = own.into_iter().collect();
-        let mut next = 0;
-        while let Some(&pid) = all.get(next) {
-            all.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child));
-            next += 1;
-        }
-        all
+            Self::Peer(peer) => peer.child.id(),
+        })
     }
 
     /// The most memory that it ever had, and what it has now, in MiB.
@@ -87,9 +99,26 @@ impl Server {
     pub(crate) async fn stop(self) -> Result<()> {
         match self {
             Self::Host(host) => host.process.stop().await.map(drop),
-            Self::Peer { mut child, .. } => child.kill().await.map_err(|error| failed("cannot stop a peer", error)),
+            Self::Peer(mut peer) => {
+                peer.kill();
+                peer.child.wait().await.map(drop).map_err(|error| failed("cannot stop a peer", error))
+            }
         }
     }
+}
+
+/// A process and those that it started: `jco` serves by another one.
+fn family(own: Option<u32>) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, stat(pid).get(1)?.parse().ok()?))).collect();
+    let mut all: Vec<u32> = own.into_iter().collect();
+    let mut next = 0;
+    while let Some(&pid) = all.get(next) {
+        all.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child));
+        next += 1;
+    }
+    all
 }
 
 /// The fields of /proc/PID/stat behind the name, which may hold spaces: the state, the parent, and so on.
@@ -217,5 +246,5 @@ async fn started(command: impl Fn(SocketAddr) -> Command) -> Result<Server> {
         }
         tokio::task::yield_now().await;
     }
-    Ok(Server::Peer { child: Box::new(child), address })
+    Ok(Server::Peer(Peer { child: Box::new(child), address }))
 }

@@ -27,7 +27,7 @@ const ROOMY: &[&str] = &[
 
 /// What a guest that computes does to those beside it.
 pub(crate) async fn neighbour(lab: &Lab, effort: &Effort) -> Result<String> {
-    let host = lab.host("neighbour", &(METERED.to_owned() + COMPONENT), &lab.counted, Way::Shipped).await?;
+    let host = lab.host("neighbour", &(METERED.to_owned() + COMPONENT), &lab.counted, Way::default()).await?;
     let (quick, busy) = (host.url("/"), host.url(&format!("/burn/{SECONDS_OF_ROUNDS}")));
     let mut rows = Vec::new();
     for neighbours in [1, 8] {
@@ -64,7 +64,7 @@ pub(crate) async fn neighbour(lab: &Lab, effort: &Effort) -> Result<String> {
 /// What a thousand requests cost that are all in guests at once.
 pub(crate) async fn slow(lab: &Lab) -> Result<String> {
     let room = COMPONENT.to_owned() + "concurrency = 1100\n";
-    let host = lab.host("slow", &(METERED.to_owned() + &room), &lab.counted, Way::Shipped).await?;
+    let host = lab.host("slow", &(METERED.to_owned() + &room), &lab.counted, Way::default()).await?;
     let mut servers = vec![("tollgate, metering on, held", Server::Host(Box::new(host)))];
     let theirs = peers::wasmtime(&lab.plain, ROOMY, lab.disk()).await?;
     servers.extend(theirs.map(|server| ("`wasmtime serve`, with room for them", server)));

@@ -7,7 +7,8 @@ use tollgate_cli::trouble::Result;
 
 use super::lab::{COMPONENT, Lab, METERED, UNMETERED, Way};
 use super::load::{self, Closed};
-use super::peers::{self, INSTALLED, Server, TUNED};
+use super::peers::{self, INSTALLED, SELF_AS_OLDER_KERNEL, Server, TUNED};
+use super::slow_disk::{self, SELF_AS_SLOW_DISK};
 use super::table::{Spread, table};
 use super::{Effort, facts, progress};
 
@@ -46,10 +47,13 @@ pub(crate) const WASMTIME_TUNED: &str = "`wasmtime serve`, best tuning";
 const ON_BESIDE: &str = "tollgate of --beside: metering on, held";
 const BARE_SLOW: &str = "bare server, answers held, `fdatasync` 0.85 ms slower";
 const ON_SLOW: &str = "tollgate: metering on, held, `fdatasync` 0.85 ms slower";
-const PAIRS: [(&str, &str); 4] = [(ON, OFF), (ON_SLOW, OFF), (BARE_HELD, BARE), (BARE_SLOW, BARE)];
+const ON_SLOW_BESIDE: &str = "tollgate of --beside: metering on, held, `fdatasync` 0.85 ms slower";
+const PAIRS: [(&str, &str); 6] =
+    [(ON, OFF), (ON_SLOW, OFF), (BARE_HELD, BARE), (BARE_SLOW, BARE), (ON, ON_BESIDE), (ON_SLOW, ON_SLOW_BESIDE)];
 const ON_OLDER: &str = "tollgate: metering on, held, without PAGEMAP_SCAN";
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
+    slow_disk::told_if_late();
     let mut all = vec![
         Measured::new("hyper, no component", peers::native().await?),
         Measured::new(BARE, peers::bare(&lab.plain, false).await?),
@@ -62,13 +66,21 @@ pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     }
     all.extend(peers::jco(&lab.plain).await?.map(|server| Measured::new("`jco serve`, on Node.js", server)));
     let (on, off) = (METERED.to_owned() + COMPONENT, UNMETERED.to_owned() + COMPONENT);
-    let beside = effort.beside.as_ref().map(|file| (ON_BESIDE, "on-beside", &on, &lab.counted, Way::Beside(file)));
+    let shipped = Way::default();
+    let slower = |host| Way { host, surroundings: Some(SELF_AS_SLOW_DISK) };
+    let beside = effort.beside.iter().flat_map(|file| {
+        let host = Some(file.as_path());
+        [
+            (ON_BESIDE, "on-beside", &on, &lab.counted, Way { host, ..shipped }),
+            (ON_SLOW_BESIDE, "on-slow-beside", &on, &lab.counted, slower(host)),
+        ]
+    });
     for (name, folder, manifest, component, way) in [
-        (ON, "on", &on, &lab.counted, Way::Shipped),
-        (ON_PLAIN, "on-plain", &on, &lab.plain, Way::Shipped),
-        (OFF, "off", &off, &lab.plain, Way::Shipped),
-        (ON_SLOW, "on-slow", &on, &lab.counted, Way::SlowDisk),
-        (ON_OLDER, "on-older", &on, &lab.counted, Way::OlderKernel),
+        (ON, "on", &on, &lab.counted, shipped),
+        (ON_PLAIN, "on-plain", &on, &lab.plain, shipped),
+        (OFF, "off", &off, &lab.plain, shipped),
+        (ON_SLOW, "on-slow", &on, &lab.counted, slower(None)),
+        (ON_OLDER, "on-older", &on, &lab.counted, Way { surroundings: Some(SELF_AS_OLDER_KERNEL), ..shipped }),
     ]
     .into_iter()
     .chain(beside)

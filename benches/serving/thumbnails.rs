@@ -27,7 +27,7 @@ impl Measured {
 
 pub(crate) async fn measured(lab: &Lab, effort: &Effort) -> Result<String> {
     let product = Product::read(&root().join("examples/thumbnails"))?;
-    let host = lab.serve(&product, "thumbnails", Way::Shipped).await?;
+    let host = lab.serve(&product, "thumbnails", Way::default()).await?;
     let mut all = vec![Measured::new("tollgate, metering on, held", Server::Host(Box::new(host)))];
     for (name, settings) in [("`wasmtime serve` as installed", INSTALLED), ("`wasmtime serve`, best tuning", TUNED)] {
         let server = peers::wasmtime(&lab.thumbnails, settings, lab.disk()).await?;
