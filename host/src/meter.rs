@@ -217,8 +217,7 @@ impl<M: Marketplace> Keeper<M> {
         }
         self.write_usage(rows)?;
         for commit in commits {
-            // Who no longer waits has gone away; its usage is recorded all the same.
-            let _gone = commit.done.send(Ok(()));
+            commit.done.send(Ok(()));
         }
         for (dimension, units) in booked {
             if let Some(sum) = usize::try_from(dimension).ok().and_then(|number| self.booked.get_mut(number)) {

@@ -108,7 +108,7 @@ async fn ran((component, adds): &Subject, limit: Option<u64>) -> Duration {
             }
             for commit in commits {
                 units += commit.deltas.iter().map(|delta| delta.units).sum::<u64>();
-                let _ = commit.done.send(Ok(()));
+                commit.done.send(Ok(()));
             }
         }
     };

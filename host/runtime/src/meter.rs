@@ -27,6 +27,8 @@ pub(crate) use group::Group;
 use group::Wanted;
 pub use tags::{TagRefusal, TagSet, TagsId};
 
+use crate::clock::Stopwatch;
+
 /// Commits that may wait for the keeper; one more makes the committing instance wait.
 const COMMITS_PENDING_MAX: usize = 4096;
 /// Attestations that may wait for the keeper; one more is refused as too often.
@@ -112,7 +114,22 @@ pub struct Commit {
 }
 
 /// Who waits for a [`Commit`].
-pub type Done = oneshot::Sender<Result<(), Stopped>>;
+#[derive(Debug)]
+pub struct Done {
+    answer: oneshot::Sender<Result<(), Stopped>>,
+    /// The group that went, and since when it is under way.
+    group: Option<(Arc<Group>, Stopwatch)>,
+}
+
+impl Done {
+    /// Says what became of it. Who no longer waits has gone away; what is recorded stays.
+    pub fn send(self, answer: Result<(), Stopped>) {
+        if let Some((group, since)) = self.group {
+            group.wrote(since.elapsed());
+        }
+        let _gone = self.answer.send(answer);
+    }
+}
 
 /// A request of a guest for a signature of AWS on its own nonce.
 #[derive(Debug)]

@@ -87,7 +87,7 @@ impl Keeper {
                     for delta in commit.deltas {
                         own.totals.lock().unwrap()[delta.dimension as usize] += delta.units;
                     }
-                    let _ = commit.done.send(Ok(()));
+                    commit.done.send(Ok(()));
                 }
             }
         });

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cells::{Cells, Window};
 use super::group::{self, Joined, Wanted};
 use super::tags::{Interned, TagSet};
-use super::{Commit, Delta, Group, Measure, Outcome, Shared, Source, Stopped, TagRefusal, TagsId};
+use super::{Delta, Group, Measure, Outcome, Shared, Source, Stopped, TagRefusal, TagsId};
 
 /// What one guest instance has used. Clones count into the same cells.
 ///
@@ -160,9 +160,9 @@ impl Counters {
         }
         // First a place in the queue, then the units: nothing can be interrupted between taking and sending.
         let place = own.commits.reserve().await.map_err(|_| Stopped)?;
-        let (done, answer) = oneshot::channel();
-        place.send(Wanted::Alone(Commit { deltas: own.take().collect(), done }));
-        turn.sent = Some(Sent::Alone(answer));
+        let (answer, asked) = oneshot::channel();
+        place.send(Wanted::Alone(own.take().collect(), answer));
+        turn.sent = Some(Sent::Alone(asked));
         turn.settle().await
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A thread that has nothing else to do asks for a write at once; one that is busy lets more requests gather for a moment,
 //! since a write costs the same for one and for a hundred. The group is closed only when the keeper takes it: all that comes
-//! while the disk is busy with others goes with it. From then on the next one gathers.
+//! while the disk is busy with others goes with it. From then on the next one gathers. Where a write takes longer than that
+//! moment, enough gathers while the last one is under way, and nobody waits for more.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Commit, Delta, Done, Meter, Stopped, TagsId};
+use crate::clock::Stopwatch;
 
 /// How long a busy thread lets a group gather.
 const GATHER: Duration = Duration::from_millis(1);
@@ -29,22 +31,24 @@ impl Meter {
 #[derive(Debug)]
 pub(super) enum Wanted {
     /// Of one instance.
-    Alone(Commit),
+    Alone(Vec<Delta>, Answer),
     /// What has gathered in a group by the time it is taken.
-    Together(Arc<Group>, Done),
+    Together(Arc<Group>, Answer),
 }
 
 impl Wanted {
     /// Closes the group.
     pub(super) fn take(self) -> Commit {
-        match self {
-            Self::Alone(commit) => commit,
-            Self::Together(group, done) => Commit { deltas: group.take(), done },
-        }
+        let (deltas, answer, group) = match self {
+            Self::Alone(deltas, answer) => (deltas, answer, None),
+            Self::Together(group, answer) => (group.take(), answer, Some((group, Stopwatch::start()))),
+        };
+        Commit { deltas, done: Done { answer, group } }
     }
 }
 
-/// The answer to one group.
+/// To who asked, and where he gets it.
+type Answer = oneshot::Sender<Result<(), Stopped>>;
 type Asked = oneshot::Receiver<Result<(), Stopped>>;
 
 /// The groups of one thread: the one that gathers, and those that are under way.
@@ -62,6 +66,8 @@ struct State {
     gathering: Arc<Batch>,
     /// Taken by the keeper, and not answered yet.
     under_way: VecDeque<Arc<Batch>>,
+    /// The last write took longer than a group gathers.
+    slow: bool,
     /// The keeper was asked to take what gathers, and has not yet.
     asked: bool,
     /// The thread has nothing else to do.
@@ -123,13 +129,13 @@ impl Group {
     async fn ask(self: &Arc<Self>, answers: mpsc::UnboundedSender<Asked>) {
         loop {
             std::future::poll_fn(|cx| self.poll(cx, |state| !state.units.is_empty() && !state.asked)).await;
-            let _late =
-                tokio::time::timeout(GATHER, std::future::poll_fn(|cx| self.poll(cx, |state| state.idle))).await;
+            let now = std::future::poll_fn(|cx| self.poll(cx, |state| state.idle || state.slow));
+            let _gathered = tokio::time::timeout(GATHER, now).await;
             self.state().asked = true;
-            let (done, answer) = oneshot::channel();
+            let (answer, asked) = oneshot::channel();
             // What cannot be sent is answered by dropping it.
-            let _lost = self.commits.send(Wanted::Together(self.clone(), done)).await;
-            let _kept = answers.send(answer);
+            let _lost = self.commits.send(Wanted::Together(self.clone(), answer)).await;
+            let _kept = answers.send(asked);
         }
     }
 
@@ -183,6 +189,11 @@ impl Group {
         if let Some(batch) = batch {
             batch.answer(answer);
         }
+    }
+
+    /// The keeper has written one.
+    pub(super) fn wrote(&self, took: Duration) {
+        self.state().slow = took >= GATHER;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -242,14 +253,14 @@ pub(super) fn send_at_once(commits: &mpsc::Sender<Wanted>, deltas: Vec<Delta>) {
     if deltas.is_empty() {
         return;
     }
-    let (done, _) = oneshot::channel();
-    let commit = Wanted::Alone(Commit { deltas, done });
-    let Err(mpsc::error::TrySendError::Full(commit)) = commits.try_send(commit) else { return };
+    let (answer, _) = oneshot::channel();
+    let wanted = Wanted::Alone(deltas, answer);
+    let Err(mpsc::error::TrySendError::Full(wanted)) = commits.try_send(wanted) else { return };
     let commits = commits.clone();
     match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(async move { commits.send(commit).await })),
+        Ok(runtime) => drop(runtime.spawn(async move { commits.send(wanted).await })),
         // Outside a runtime waiting blocks nobody else. A closed channel has no keeper left to tell.
-        Err(_) => drop(commits.blocking_send(commit)),
+        Err(_) => drop(commits.blocking_send(wanted)),
     }
 }
 

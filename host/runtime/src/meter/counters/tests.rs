@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::super::{Desk, Dimension, Granted, Meter, Pricing, open};
+use super::super::{Desk, Dimension, Done, Granted, Meter, Pricing, open};
 use super::*;
 use form::{Form, User};
 
@@ -32,7 +32,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 }
 
 /// What waits at the desk, one line a commit, without answering.
-fn received(desk: &mut Desk) -> (String, Vec<oneshot::Sender<Result<(), Stopped>>>) {
+fn received(desk: &mut Desk) -> (String, Vec<Done>) {
     let (mut text, mut answers) = (String::new(), Vec::new());
     for commit in desk.commits.waiting() {
         let deltas: Vec<String> =
@@ -184,13 +184,13 @@ fn a_commit_waits_for_the_disk_and_a_second_one_for_its_turn() {
 
     let (text, answers) = received(&mut desk);
     assert_eq!(text, "component 0: 0/0 +1\n");
-    answers.into_iter().for_each(|done| done.send(Ok(())).unwrap());
+    answers.into_iter().for_each(|done| done.send(Ok(())));
     assert_eq!(poll(first.as_mut()), Poll::Ready(Ok(())));
     assert!(poll(second.as_mut()).is_pending());
 
     let (text, answers) = received(&mut desk);
     assert_eq!(text, "component 0: 0/0 +2\n");
-    answers.into_iter().for_each(|done| done.send(Ok(())).unwrap());
+    answers.into_iter().for_each(|done| done.send(Ok(())));
     assert_eq!(poll(second.as_mut()), Poll::Ready(Ok(())));
 }
 
@@ -207,7 +207,7 @@ fn a_commit_that_nobody_waits_for_still_holds_up_the_next_one() {
     assert!(poll(next.as_mut()).is_pending());
     let (text, answers) = received(&mut desk);
     assert_eq!(text, "component 0: 0/0 +1\n");
-    answers.into_iter().for_each(|done| done.send(Ok(())).unwrap());
+    answers.into_iter().for_each(|done| done.send(Ok(())));
     assert_eq!(poll(next.as_mut()), Poll::Ready(Ok(())));
 }
 

@@ -14,7 +14,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 /// The commits at the desk, as `component dimension units`.
-fn received(desk: &mut Desk) -> Vec<(String, oneshot::Sender<Result<(), Stopped>>)> {
+fn received(desk: &mut Desk) -> Vec<(String, Done)> {
     let mut all = Vec::new();
     for commit in desk.commits.waiting() {
         let deltas = commit.deltas.iter().map(|d| format!("{} {} {}", d.component, d.dimension, d.units));
@@ -59,14 +59,14 @@ async fn those_that_come_together_are_one_commit_and_each_waits_for_it() {
     assert!(poll(keep.as_mut()).is_pending());
     let (text, later_done) = received(&mut desk).pop().unwrap();
     assert_eq!(text, "7 0 1");
-    done.send(Ok(())).unwrap();
+    done.send(Ok(()));
     assert!(poll(keep.as_mut()).is_pending());
     for waiting in [&mut first, &mut second, &mut third] {
         assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(())));
     }
     assert_eq!(poll(fourth.as_mut()), Poll::Ready(Ok(())));
     assert!(poll(later.as_mut()).is_pending());
-    later_done.send(Err(Stopped)).unwrap();
+    later_done.send(Err(Stopped));
     assert!(poll(keep.as_mut()).is_pending());
     assert_eq!(poll(later.as_mut()), Poll::Ready(Err(Stopped)));
 }
@@ -91,7 +91,7 @@ async fn what_nobody_waits_for_is_sent_all_the_same() {
         assert!(poll(keep.as_mut()).is_pending());
         let (text, done) = received(&mut desk).pop().unwrap();
         assert_eq!(text, "1 0 7");
-        done.send(Ok(())).unwrap();
+        done.send(Ok(()));
         assert!(poll(keep.as_mut()).is_pending());
     }
     assert_eq!(poll(settled.as_mut()), Poll::Ready(()));
@@ -153,4 +153,38 @@ async fn those_of_each_group_under_way_are_told_that_the_keeper_is_gone() {
         assert_eq!(poll(commit.as_mut()), Poll::Ready(Err(Stopped)));
     }
     assert_eq!(poll(settled.as_mut()), Poll::Ready(()));
+}
+
+#[tokio::test]
+async fn where_a_write_takes_longer_than_a_group_gathers_a_busy_thread_asks_at_once() {
+    let (meter, mut desk) = meter();
+    let (meter, group) = meter.together();
+    let mut keep = pin!(group.clone().keep());
+    let counters = meter.instance(1);
+    let mut gathers = |desk: &mut Desk| {
+        counters.add(0, 1);
+        let mut waiting = Box::pin(counters.commit());
+        assert!(poll(waiting.as_mut()).is_pending());
+        assert!(poll(keep.as_mut()).is_pending());
+        let at_once = received(desk);
+        group.idle();
+        assert!(poll(keep.as_mut()).is_pending());
+        let gathered = received(desk);
+        assert_eq!(at_once.len() + gathered.len(), 1);
+        let slow = !at_once.is_empty();
+        for (_, done) in at_once.into_iter().chain(gathered) {
+            let write = Stopwatch::start();
+            while write.elapsed() < GATHER {
+                std::hint::spin_loop();
+            }
+            done.send(Ok(()));
+        }
+        assert!(poll(keep.as_mut()).is_pending());
+        assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(())));
+        !slow
+    };
+    assert!(gathers(&mut desk), "nothing is known of the disk");
+    assert!(!gathers(&mut desk), "the last write took longer");
+    group.wrote(GATHER - Duration::from_nanos(1));
+    assert!(gathers(&mut desk), "the last one was quicker");
 }
