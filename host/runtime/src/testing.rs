@@ -110,3 +110,17 @@ pub(crate) fn store(runtime: &Runtime, meter: Meter, counters: Counters) -> wasm
     let egress = Egress::new("guest".into(), Vec::new(), network, limits, stats.clone());
     Guest::store(&runtime.engine, limits, Arc::new(meter), counters, wasi, Arc::new(egress))
 }
+
+/// Numbers from a seed, by a recurrence that anybody can repeat.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    pub(crate) fn small(&mut self, end: u32) -> u32 {
+        u32::try_from(self.below(end.into())).unwrap()
+    }
+}

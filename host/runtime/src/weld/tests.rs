@@ -6,6 +6,8 @@ use crate::builtin;
 use crate::limits::Limits;
 use crate::testing::{self, guest, runtime};
 
+mod shapes;
+
 /// How many core modules a component has, and how many once it is welded; and what its function answers, which is the same.
 ///
 /// What is made of a pair is valid by itself: that only what is valid is used hides no fault here.

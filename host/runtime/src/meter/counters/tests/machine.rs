@@ -4,21 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
 use crate::limits::Limits;
-use crate::testing;
-
-/// Two numbers from a seed, by a recurrence that anybody can repeat.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-
-    fn small(&mut self, end: u32) -> u32 {
-        u32::try_from(self.below(end.into())).unwrap()
-    }
-}
+use crate::testing::{self, Dice};
 
 /// Of `images`: what was counted and how much is allowed.
 struct Model {
