@@ -9,7 +9,7 @@ use crate::units::{Buckets, Tags};
 impl Tags {
     /// One text for one tag set: `key:value,...`, escaped as in a ledger entry; empty for no tags.
     pub fn to_text(&self) -> String {
-        let mut all = String::new();
+        let mut all = String::with_capacity(self.pairs().iter().map(|(key, value)| key.len() + value.len() + 2).sum());
         for (key, value) in self.pairs() {
             if !all.is_empty() {
                 all.push(',');
@@ -54,8 +54,14 @@ pub(super) fn escape(text: &str) -> String {
 
 /// In place: this is done for each row of usage.
 fn escape_to(out: &mut String, text: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    // Most texts are, and each row of usage has some.
+    if text.bytes().all(plain) {
+        out.push_str(text);
+        return;
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_./".contains(&byte) {
+        if plain(byte) {
             out.push(char::from(byte));
         } else {
             out.push('%');
