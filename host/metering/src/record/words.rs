@@ -52,7 +52,6 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// In place: this is done for each row of usage.
 fn escape_to(out: &mut String, text: &str) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
     // Most texts are, and each row of usage has some.

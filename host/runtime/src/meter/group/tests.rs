@@ -171,7 +171,7 @@ async fn where_a_write_takes_longer_than_a_group_gathers_a_busy_thread_asks_at_o
         assert!(poll(keep.as_mut()).is_pending());
         let gathered = received(desk);
         assert_eq!(at_once.len() + gathered.len(), 1);
-        let slow = !at_once.is_empty();
+        let gathers = at_once.is_empty();
         for (_, done) in at_once.into_iter().chain(gathered) {
             let write = Stopwatch::start();
             while write.elapsed() < GATHER {
@@ -181,7 +181,7 @@ async fn where_a_write_takes_longer_than_a_group_gathers_a_busy_thread_asks_at_o
         }
         assert!(poll(keep.as_mut()).is_pending());
         assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(())));
-        !slow
+        gathers
     };
     assert!(gathers(&mut desk), "nothing is known of the disk");
     assert!(!gathers(&mut desk), "the last write took longer");
