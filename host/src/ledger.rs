@@ -86,6 +86,12 @@ pub trait Store: Debug + Send + 'static {
     /// # Errors
     /// As for [`Store::commit`].
     fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String>;
+
+    /// Puts usage where whoever opens the store without this program looks for it. Nothing depends on it.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    fn gather(&mut self) -> Result<(), String>;
 }
 
 /// A ledger that this process holds.

@@ -14,6 +14,8 @@ use super::{Archive, Loaded};
 
 /// The hash of a row of usage has this many bytes.
 const ROW_HASH_BYTES: usize = 8;
+/// What is said of a row with another.
+const CHANGED: &str = "its hash does not fit; the row was changed";
 /// Room for the text of most rows.
 const HASHED_BYTES: usize = 256;
 
@@ -98,6 +100,28 @@ pub(super) struct Whole {
 }
 
 impl Image {
+    /// Adds usage that stands in table `recent`. That makes no row right which is not as it was written.
+    pub(super) fn add(&mut self, recent: impl Iterator<Item = Used>) -> Result<(), String> {
+        let (mut rows, mut sums) = (Vec::new(), BTreeMap::<Key, i64>::new());
+        for used in recent {
+            let row = UsageRow::of(&used).ok_or("table recent: a number is too large")?;
+            let sum = sums.entry(row.key.clone()).or_default();
+            *sum = sum.saturating_add(row.units);
+            match self.usage.binary_search_by(|have| have.name().cmp(&row.name())) {
+                Ok(index) => self.usage[index].add(&row)?,
+                Err(_) => rows.push(row),
+            }
+        }
+        self.usage.append(&mut rows);
+        self.usage.sort_by(|one, next| one.name().cmp(&next.name()));
+        for have in &mut self.recorded {
+            have.units = have.units.saturating_add(sums.remove(&have.key).unwrap_or_default());
+        }
+        self.recorded.extend(sums.into_iter().map(|(key, units)| RecordedRow { key, units }));
+        self.recorded.sort_by(|one, next| one.key.cmp(&next.key));
+        Ok(())
+    }
+
     /// The first row that is not as it was written, by table and key; else everything, and where it ends.
     pub(super) fn check(&self) -> Result<Whole, String> {
         // Thousands of rows share a few tag sets.
@@ -231,6 +255,44 @@ impl Hashed<'_> {
 }
 
 impl UsageRow {
+    /// The row that begins with this. `None`: a number is too large.
+    fn of(used: &Used) -> Option<Self> {
+        let Used { slot: SlotId { listing, payer: Payer::Own, dimension, hour }, per, component, tags, .. } = used;
+        let (listing, payer, dimension) = (listing.clone(), "self".to_owned(), dimension.clone());
+        let number = |value: u64| i64::try_from(value).ok();
+        let mut row = Self {
+            key: Key { listing, payer, dimension, hour: hour.0.into() },
+            tags: tags.to_text(),
+            component: component.clone(),
+            per: number(*per)?,
+            units: number(used.units)?,
+            late: number(used.late)?,
+            at: number(used.at)?,
+            hash: Vec::new(),
+        };
+        row.hash = row.hash_of().to_vec();
+        Some(row)
+    }
+
+    /// What it is called among all.
+    fn name(&self) -> (&Key, &str, &str) {
+        (&self.key, &self.tags, &self.component)
+    }
+
+    /// Adds what another says of the same.
+    fn add(&mut self, more: &Self) -> Result<(), String> {
+        if self.hash != self.hash_of() {
+            return Err(format!("{self}: {CHANGED}"));
+        }
+        let (units, late) = (self.units.checked_add(more.units), self.late.checked_add(more.late));
+        let (Some(units), Some(late), true) = (units, late, self.per == more.per) else {
+            return Err(format!("{self}: what table recent says cannot be added to it"));
+        };
+        (self.units, self.late, self.at) = (units, late, self.at.max(more.at));
+        self.hash = self.hash_of().to_vec();
+        Ok(())
+    }
+
     /// The hash that the row should have.
     fn hash_of(&self) -> [u8; ROW_HASH_BYTES] {
         let Self { key, tags, component, per, units, late, at, hash: _ } = self;
@@ -242,7 +304,7 @@ impl UsageRow {
     fn used<'a>(&'a self, read: &mut BTreeMap<&'a str, Tags>) -> Result<Used, String> {
         let wrong = |what: &str| format!("{self}: {what}");
         if self.hash != self.hash_of() {
-            return Err(wrong("its hash does not fit; the row was changed"));
+            return Err(wrong(CHANGED));
         }
         let tags = match read.get(self.tags.as_str()) {
             Some(tags) => tags.clone(),

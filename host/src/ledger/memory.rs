@@ -84,4 +84,7 @@ impl Store for Memory {
         held.loaded.records = checkpoint.to_vec();
         Ok(())
     }
+    fn gather(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 }

@@ -3,14 +3,13 @@
 //! WAL with `synchronous=FULL`: a committed transaction survives a power cut. `locking_mode=EXCLUSIVE` keeps the index of
 //! the log in memory, so that it also works where shared memory does not (NFS, EFS).
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Transaction, params};
-use tollgate_metering::{Payer, Record, SlotId, Used};
+use tollgate_metering::Record;
 
 use super::image::Image;
 use super::witness::{Head, Seen, Witness};
@@ -20,12 +19,17 @@ mod archive;
 mod checkpoint;
 pub(super) mod hash;
 mod read;
+mod recent;
 mod schema;
 
+use recent::Recent;
 use schema::Unfit;
 
 /// The log of the database is cut back to this size, in bytes, when it was longer.
 const LOG_BYTES: i64 = 8 << 20;
+
+/// After so many commits of usage they are added to the rows where they stay: a start has no more of them to add.
+const COMMITS_MAX: u64 = 1_024;
 
 /// The log goes into the database when it has this many pages.
 const LOG_PAGES: usize = 1_000;
@@ -38,6 +42,8 @@ pub struct Sqlite {
     log_pages: Arc<AtomicUsize>,
     log_pages_max: usize,
     head: Head,
+    recent: Recent,
+    commits_max: u64,
     witness: Option<Witness>,
 }
 
@@ -57,6 +63,7 @@ impl Sqlite {
         let mut store = Self::of(path, begun, || Connection::open_with_flags_and_vfs(path, flags, vfs))?;
         // So that a short test sees it happen, and the log cut back.
         store.log_pages_max = 16;
+        store.commits_max = 3;
         store.connection.pragma_update(None, "journal_size_limit", 0).map_err(|error| Unfit::from(error).of(path))?;
         Ok(store)
     }
@@ -82,7 +89,15 @@ impl Sqlite {
             Ok(())
         };
         connection.wal_hook(Some(note)).map_err(|error| Unfit::from(error).of(path))?;
-        Ok(Self { connection, log_pages, log_pages_max: LOG_PAGES, head: Head::default(), witness: None })
+        Ok(Self {
+            connection,
+            log_pages,
+            log_pages_max: LOG_PAGES,
+            head: Head::default(),
+            recent: Recent::default(),
+            commits_max: COMMITS_MAX,
+            witness: None,
+        })
     }
 
     /// From now on a second place is asked where the ledger ended, and told where it ends.
@@ -96,13 +111,28 @@ impl Sqlite {
         self.head
     }
 
+    /// Every row of usage as it will stand, and what is not there yet.
+    fn read(&self) -> Result<(Image, Recent), String> {
+        read::pages(&self.connection)?;
+        let seen = self.witness.as_ref().map_or(Ok(Seen::Nothing), |witness| witness.read().map(|(seen, _)| seen));
+        let mut image = read::image(&self.connection, seen.map_err(|error| format!("file lock: {error}"))?)?;
+        let recent = Recent::read(&self.connection)?;
+        image.add(recent.used())?;
+        Ok((image, recent))
+    }
+
     fn write(&mut self, batch: &Batch) -> rusqlite::Result<()> {
-        let mut head = self.head;
+        // If this fails, nobody knows what of it is on disk, and nothing is written any more.
+        let (mut head, mut recent) = (self.head, std::mem::take(&mut self.recent));
         let transaction = self.connection.transaction()?;
-        write_usage(&transaction, &batch.used, &mut head)?;
+        if recent.is_full(self.commits_max) {
+            recent.gather(&transaction)?;
+        }
+        recent.add(&transaction, &batch.used)?;
+        head.recorded += batch.used.iter().map(|used| u128::from(used.units)).sum::<u128>();
         write_records(&transaction, &batch.records, &mut head)?;
         transaction.commit()?;
-        self.head = head;
+        (self.head, self.recent) = (head, recent);
         Ok(())
     }
 
@@ -123,15 +153,14 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn load(&mut self) -> Result<Loaded, String> {
-        let whole = self.image()?.check()?;
-        self.head = whole.head;
+        let (image, recent) = self.read()?;
+        let whole = image.check()?;
+        (self.head, self.recent) = (whole.head, recent);
         Ok(whole.loaded)
     }
 
     fn image(&mut self) -> Result<Image, String> {
-        read::pages(&self.connection)?;
-        let seen = self.witness.as_ref().map_or(Ok(Seen::Nothing), |witness| witness.read().map(|(seen, _)| seen));
-        read::image(&self.connection, seen.map_err(|error| format!("file lock: {error}"))?)
+        self.read().map(|(image, _)| image)
     }
 
     fn archived(&mut self, after: u64) -> Result<Vec<ArchiveRow>, String> {
@@ -145,46 +174,24 @@ impl Store for Sqlite {
     }
 
     fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
+        let mut recent = std::mem::take(&mut self.recent);
         let transaction = self.connection.transaction().map_err(words)?;
+        recent.gather(&transaction).map_err(words)?;
         let head = checkpoint::replace(&transaction, self.head, checkpoint, forgotten)?;
         transaction.commit().map_err(words)?;
-        self.head = head;
+        (self.head, self.recent) = (head, recent);
         self.note()?;
         self.empty_log(0)
     }
-}
 
-fn write_usage(transaction: &Transaction<'_>, used: &[Used], head: &mut Head) -> rusqlite::Result<()> {
-    // Most rows are there already, and an upsert would compute the hash of a new row as well.
-    let mut more = transaction.prepare_cached(
-        "UPDATE usage SET units = units + ?7, late = late + ?8, at = max(at, ?9), \
-         hash = row_hash(listing, payer, dimension, hour, tags, component, per, units + ?7, late + ?8, max(at, ?9)) \
-         WHERE listing = ?1 AND payer = 'self' AND dimension = ?2 AND hour = ?3 AND tags = ?4 AND component = ?5",
-    )?;
-    let mut first = transaction.prepare_cached(
-        "INSERT INTO usage VALUES (?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-         row_hash(?1, 'self', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))",
-    )?;
-    let mut sums: BTreeMap<(&str, &str, u32), u64> = BTreeMap::new();
-    for used in used {
-        let SlotId { listing, payer: Payer::Own, dimension, hour } = &used.slot;
-        let Used { per, units, late, at, component, .. } = used;
-        let tags = used.tags.to_text();
-        let row = params![listing, dimension, hour.0, tags, component, per, units, late, at];
-        if more.execute(row)? == 0 {
-            first.execute(row)?;
-        }
-        let sum = sums.entry((listing, dimension, hour.0)).or_default();
-        *sum = sum.saturating_add(*units);
-        head.recorded += u128::from(*units);
+    fn gather(&mut self) -> Result<(), String> {
+        let mut recent = std::mem::take(&mut self.recent);
+        let transaction = self.connection.transaction().map_err(words)?;
+        recent.gather(&transaction).map_err(words)?;
+        transaction.commit().map_err(words)?;
+        self.recent = recent;
+        Ok(())
     }
-    let mut recorded = transaction.prepare_cached(
-        "INSERT INTO recorded VALUES (?1, 'self', ?2, ?3, ?4) ON CONFLICT DO UPDATE SET units = units + excluded.units",
-    )?;
-    for ((listing, dimension, hour), units) in sums {
-        recorded.execute(params![listing, dimension, hour, units])?;
-    }
-    Ok(())
 }
 
 fn write_records(transaction: &Transaction<'_>, records: &[Record], head: &mut Head) -> rusqlite::Result<()> {

@@ -35,11 +35,21 @@ pub(crate) fn written() -> TempDir {
     let started = Record::Started { at: 7_200, identity, boot: 1, first_hour_taken: false };
     store.commit(&Batch { used: Vec::new(), records: vec![created, started] }).unwrap();
     store.commit(&Batch { used: vec![used(3, 7_300), used(4, 7_400)], records: Vec::new() }).unwrap();
+    store.gather().unwrap();
     volume
 }
 
 pub(crate) fn database(volume: &TempDir) -> PathBuf {
     volume.path().join("arn_aws_ecs_eu-west-1_111122223333_task_shop_0123456789abcdef/ledger.sqlite")
+}
+
+/// Rows of table `recent`, rows of table `usage`, and the units of those, which are also those of table `recorded`.
+pub(crate) fn tables(path: &Path) -> [u64; 3] {
+    let connection = Connection::open(path).unwrap();
+    let number = |sql| connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    let units = number("SELECT coalesce(sum(units), 0) FROM usage");
+    assert_eq!(units, number("SELECT coalesce(sum(units), 0) FROM recorded"));
+    [number("SELECT count(*) FROM recent"), number("SELECT count(*) FROM usage"), units]
 }
 
 /// Changes the database by hand.
@@ -100,7 +110,15 @@ fn a_ledger_of_version_1_is_opened_and_becomes_one_of_this_version() {
     drop(Sqlite::open(&path, true).unwrap());
     let version: u32 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
+}
+
+#[test]
+fn a_ledger_of_version_4_gets_a_table_for_recent_commits() {
+    let volume = written();
+    spoil(&volume, "DROP TABLE recent; PRAGMA user_version = 4");
+    assert_eq!(open(volume.path(), IDENTITY).unwrap().ledger.balance().recorded, 7);
+    assert_eq!(tables(&database(&volume)), [0, 1, 7]);
 }
 
 #[test]
@@ -285,10 +303,45 @@ fn after_an_error_of_the_store_nothing_is_written_any_more() {
 }
 
 #[test]
+fn many_commits_are_added_to_their_rows_at_once() {
+    let cases = [(1, 1), (1_024, 1), (1_025, 1), (1_026, 2), (1, 2_047), (2, 2_047), (2, 2_048), (3, 1_500)];
+    let mut said = String::new();
+    for (commits, tag_sets) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let mut store = Sqlite::open(&path, false).unwrap();
+        for commit in 0..commits {
+            // Of which the last goes to another hour, and to a tag set more.
+            let hour = if commit + 1 == commits { 3 } else { 2 };
+            let team = |number: u64| Tags::new(vec![("team".into(), format!("{number}"))]);
+            let used = |number| Used { tags: team(number), ..used(1, hour * 3_600) };
+            let batch = Batch { used: (hour..hour + tag_sets).map(used).collect(), records: Vec::new() };
+            store.commit(&batch).unwrap();
+        }
+        drop(store);
+        let [recent, rows, units] = tables(&path);
+        let loaded = Sqlite::open(&path, true).unwrap().load().unwrap().used;
+        assert_eq!(loaded.iter().map(|used| used.units).sum::<u64>(), commits * tag_sets);
+        let read = loaded.len();
+        said.push_str(&format!("{commits} of {tag_sets}: {recent} recent, {rows} rows with {units}; read as {read}\n"));
+    }
+    insta::assert_snapshot!(said, @r"
+    1 of 1: 1 recent, 0 rows with 0; read as 1
+    1024 of 1: 1024 recent, 0 rows with 0; read as 2
+    1025 of 1: 1 recent, 1 rows with 1024; read as 2
+    1026 of 2: 2 recent, 2 rows with 2048; read as 4
+    1 of 2047: 1 recent, 0 rows with 0; read as 2047
+    2 of 2047: 2 recent, 0 rows with 0; read as 4094
+    2 of 2048: 1 recent, 2048 rows with 2048; read as 4096
+    3 of 1500: 3 recent, 0 rows with 0; read as 3000
+    ");
+}
+
+#[test]
 fn the_log_of_the_database_stays_short_without_a_checkpoint_of_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(&folder.path().join("ledger.sqlite"), false).unwrap();
-    // Each transaction writes a page of two tables at least.
+    // Each transaction writes a page at least.
     for second in 0..1_500 {
         store.commit(&Batch { used: vec![used(1, 7_200 + second)], records: Vec::new() }).unwrap();
     }

@@ -50,6 +50,14 @@ impl Writer {
         self.attempt(|store| store.compact(records, forgotten))
     }
 
+    /// Returns when all usage stands where an auditor looks for it: at the end of a process.
+    ///
+    /// # Errors
+    /// As for [`Writer::commit`].
+    pub fn gather(&mut self) -> Result<(), Poisoned> {
+        self.attempt(|store| store.gather())
+    }
+
     /// Looks at the disk anew, also when nothing is written.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ impl<M: Marketplace> Keeper<M> {
                 turn.due_ms = self.due_ms();
             }
             if self.phase == Phase::Ending && self.nothing_to_wait_for() {
-                return Ok(self.finished());
+                return self.finished();
             }
             let event = self.next(desk, questions, &turn).await;
             // Usage alone makes nothing due before the hour ends, and then the clock wakes us.
@@ -97,7 +97,7 @@ impl<M: Marketplace> Keeper<M> {
                 Event::Due => {}
                 Event::Deadline => {
                     self.record_waiting(desk)?;
-                    return Ok(self.finished());
+                    return self.finished();
                 }
             }
             let hour = Hour::of(self.now().s);
@@ -178,8 +178,9 @@ impl<M: Marketplace> Keeper<M> {
         sealed && self.sends.is_empty() && !self.ledger.waiting(&self.options.policy)
     }
 
-    fn finished(&self) -> End {
-        End::Finished(Finished { unsent: self.ledger.unsent(&self.options.policy) })
+    fn finished(&mut self) -> Result<End, Poisoned> {
+        self.writer.gather()?;
+        Ok(End::Finished(Finished { unsent: self.ledger.unsent(&self.options.policy) }))
     }
 
     /// When to look again, by the wall clock.

@@ -7,10 +7,11 @@ use crate::ledger::image::{Entry, Image, Key, RecordedRow, UsageRow};
 use crate::ledger::witness::Seen;
 
 /// All tables, with their columns, and nothing else: a trigger would change what is written.
-const OBJECTS: [(&str, &str, &str); 6] = [
+const OBJECTS: [(&str, &str, &str); 7] = [
     ("table", "archive", "seq hour text hash"),
     ("table", "archive_chain", "one first before whole"),
     ("table", "chain", "one first before"),
+    ("table", "recent", "seq text hash"),
     ("table", "recorded", "listing payer dimension hour units"),
     ("table", "transitions", "seq text hash"),
     ("table", "usage", "listing payer dimension hour tags component per units late at hash"),

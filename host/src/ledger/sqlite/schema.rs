@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::ledger::OpenError;
 
 /// `PRAGMA user_version` of this schema.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 /// `PRAGMA application_id`: "TOLL".
 pub(super) const APPLICATION: i64 = 0x544f_4c4c;
 
@@ -55,19 +55,25 @@ const ROW_HASH: &str = "
     UPDATE usage SET hash = row_hash(listing, payer, dimension, hour, tags, component, per, units, late, at);
 ";
 
+/// Since version 5 a commit of usage is one row here first: a list of the columns of `usage`, with what is added to each.
+const RECENT: &str = "
+    CREATE TABLE recent (seq INTEGER PRIMARY KEY, text TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
+";
+
 /// Makes the tables, or brings them to this version, each step in one transaction. `begun`: there must be a ledger.
 pub(super) fn prepare(connection: &Connection, begun: bool) -> Result<(), Unfit> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let steps = match version {
         VERSION => return Ok(()),
         0 if begun => return Err(Unfit::Damaged("the ledger had begun, and now it is missing or empty".to_owned())),
-        0 => format!("{SCHEMA} {CHAIN} {ARCHIVE} {ROW_HASH} PRAGMA application_id = {APPLICATION};"),
-        1 => format!("{CHAIN} {ARCHIVE} {ROW_HASH}"),
-        2 => format!("{ARCHIVE} {UNARCHIVED} {ROW_HASH}"),
+        0 => format!("{SCHEMA} {CHAIN} {ARCHIVE} {ROW_HASH} {RECENT} PRAGMA application_id = {APPLICATION};"),
+        1 => format!("{CHAIN} {ARCHIVE} {ROW_HASH} {RECENT}"),
+        2 => format!("{ARCHIVE} {UNARCHIVED} {ROW_HASH} {RECENT}"),
         3 => {
             let whole: bool = connection.query_row("SELECT whole FROM archive_chain", [], |row| row.get(0))?;
-            format!("{} {ROW_HASH}", if whole { "" } else { UNARCHIVED })
+            format!("{} {ROW_HASH} {RECENT}", if whole { "" } else { UNARCHIVED })
         }
+        4 => RECENT.to_owned(),
         newer => return Err(Unfit::Damaged(format!("written by another version of the host (schema {newer})"))),
     };
     let done = connection.execute_batch(&format!("BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;"));

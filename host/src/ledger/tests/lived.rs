@@ -22,7 +22,8 @@ struct Life {
 }
 
 /// Hour [`FIRST`]: `images` are accepted and archived, `pixels` are in doubt, `videos` in conflict, `audio` a remainder. Hour
-/// [`MIDDLE`]: `images` are accepted. Hour [`LAST`]: `images` under two tag sets, open.
+/// [`MIDDLE`]: `images` are accepted. Hour [`LAST`]: `images` under two tag sets, open, a part of one in a recent
+/// commit.
 pub(crate) fn lived() -> TempDir {
     let volume = tempfile::tempdir().unwrap();
     let mut folder = Folder::take(volume.path(), IDENTITY).unwrap();
@@ -53,7 +54,9 @@ pub(crate) fn lived() -> TempDir {
     life.used("images", "red", 9);
     life.until(Hour(LAST).start() + 60);
     life.used("images", "blue", 6);
-    life.used("images", "red", 2);
+    life.used("images", "red", 1);
+    life.store.gather().unwrap();
+    life.used("images", "red", 1);
     volume
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::ledger::{self, Other};
+use crate::ledger::{self, Other, tests::tables};
 
 impl House {
     async fn task(
@@ -74,4 +74,19 @@ async fn a_ledger_in_use_is_not_adopted_and_its_own_task_may_come_back() {
     let again = taken(&folder).unwrap();
     let balance = again.ledger.balance();
     assert_eq!((balance.recorded, balance.handed_over, balance.open), (8, 5, 3));
+}
+
+#[tokio::test]
+async fn a_task_that_ends_in_order_leaves_its_usage_in_the_rows_that_auditors_read() {
+    let (mut house, volume) = (House::new(&[]), tempfile::tempdir().unwrap());
+    house.killed(volume.path(), "task-a", 5).await;
+    let folder = volume.path().join("task-a");
+    drop(taken(&folder));
+    assert_eq!(tables(&folder.join("ledger.sqlite")), [1, 0, 0]);
+    let (keeper, sent) = house.task(volume.path(), "task-a").await;
+    let host = House::serve(keeper, sent);
+    host.handle.finish(house.soon()).await;
+    host.ended.await.unwrap();
+    drop(taken(&folder));
+    assert_eq!(tables(&folder.join("ledger.sqlite")), [0, 1, 5]);
 }
