@@ -22,9 +22,9 @@ const HASHED_BYTES: usize = 256;
 /// A whole ledger, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
-    /// Table `usage`, by key.
+    /// Table `usage`, with what stands in table `recent`, by key.
     pub usage: Vec<UsageRow>,
-    /// Table `recorded`, by key.
+    /// Table `recorded`, with the same, by key.
     pub recorded: Vec<RecordedRow>,
     /// Table `chain`: the number of the first entry that is kept.
     pub first: u64,

@@ -31,8 +31,9 @@ const LOG_BYTES: i64 = 8 << 20;
 /// After so many commits of usage they are added to the rows where they stay: a start has no more of them to add.
 const COMMITS_MAX: u64 = 1_024;
 
-/// The log goes into the database when it has this many pages.
-const LOG_PAGES: usize = 1_000;
+/// The log goes into the database when it has this many pages. Then it is written from its beginning again; while it is not as
+/// long as it gets, each commit has to sync its length too, which takes twice as long.
+const LOG_PAGES: usize = 256;
 
 /// A ledger in a file.
 #[derive(Debug)]
