@@ -21,7 +21,7 @@ const CASES: [(&str, u64, &str); 5] = [
     ("plan", 50, "what is due, with 24 dimensions of 100 tag sets in the running hour"),
     ("next-due", 50, "when to look again, for the same ledger"),
     ("seal", 2, "the hour is over: 24 requests of 100 tag sets made and applied"),
-    ("commit", 20, "64 commits in one transaction: text, chain, SQLite; not the disk"),
+    ("commit", 20, "64 commits in one transaction: text, hash, SQLite; not the disk, and not their rows"),
 ];
 
 fn main() {
