@@ -122,19 +122,17 @@ impl Sqlite {
         Ok((image, recent))
     }
 
-    fn write(&mut self, batch: &Batch) -> rusqlite::Result<()> {
-        // If this fails, nobody knows what of it is on disk, and nothing is written any more.
+    /// One transaction. If it fails, nobody knows what of it is on disk, and nothing is written any more.
+    fn write(
+        &mut self,
+        what: impl FnOnce(&Transaction<'_>, &mut Head, &mut Recent) -> Result<(), String>,
+    ) -> Result<(), String> {
         let (mut head, mut recent) = (self.head, std::mem::take(&mut self.recent));
-        let transaction = self.connection.transaction()?;
-        if recent.is_full(self.commits_max) {
-            recent.gather(&transaction)?;
-        }
-        recent.add(&transaction, &batch.used)?;
-        head.recorded += batch.used.iter().map(|used| u128::from(used.units)).sum::<u128>();
-        write_records(&transaction, &batch.records, &mut head)?;
-        transaction.commit()?;
+        let transaction = self.connection.transaction().map_err(words)?;
+        what(&transaction, &mut head, &mut recent)?;
+        transaction.commit().map_err(words)?;
         (self.head, self.recent) = (head, recent);
-        Ok(())
+        self.note()
     }
 
     /// Puts the log into the database when it is long enough. An error of that is one of the store.
@@ -169,29 +167,29 @@ impl Store for Sqlite {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), String> {
-        self.write(batch).map_err(words)?;
-        self.note()?;
+        let commits_max = self.commits_max;
+        self.write(|transaction, head, recent| {
+            if recent.is_full(commits_max) {
+                recent.gather(transaction).map_err(words)?;
+            }
+            recent.add(transaction, &batch.used).map_err(words)?;
+            head.recorded += batch.used.iter().map(|used| u128::from(used.units)).sum::<u128>();
+            write_records(transaction, &batch.records, head).map_err(words)
+        })?;
         self.empty_log(self.log_pages_max)
     }
 
     fn compact(&mut self, checkpoint: &[Record], forgotten: &[Record]) -> Result<(), String> {
-        let mut recent = std::mem::take(&mut self.recent);
-        let transaction = self.connection.transaction().map_err(words)?;
-        recent.gather(&transaction).map_err(words)?;
-        let head = checkpoint::replace(&transaction, self.head, checkpoint, forgotten)?;
-        transaction.commit().map_err(words)?;
-        (self.head, self.recent) = (head, recent);
-        self.note()?;
+        self.write(|transaction, head, recent| {
+            recent.gather(transaction).map_err(words)?;
+            *head = checkpoint::replace(transaction, *head, checkpoint, forgotten)?;
+            Ok(())
+        })?;
         self.empty_log(0)
     }
 
     fn gather(&mut self) -> Result<(), String> {
-        let mut recent = std::mem::take(&mut self.recent);
-        let transaction = self.connection.transaction().map_err(words)?;
-        recent.gather(&transaction).map_err(words)?;
-        transaction.commit().map_err(words)?;
-        self.recent = recent;
-        Ok(())
+        self.write(|transaction, _, recent| recent.gather(transaction).map_err(words))
     }
 }
 

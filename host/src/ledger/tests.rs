@@ -2,6 +2,7 @@ use std::fs;
 
 use rusqlite::Connection;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use sha2::Digest as _;
 use tempfile::TempDir;
 use tollgate_metering::{Hour, Payer, SlotId, Tags};
 
@@ -335,6 +336,24 @@ fn many_commits_are_added_to_their_rows_at_once() {
     2 of 2048: 1 recent, 2048 rows with 2048; read as 4096
     3 of 1500: 3 recent, 0 rows with 0; read as 3000
     ");
+}
+
+/// As `docs/ledger.md` says: by SQL alone, by a hash that anybody can make, and nothing that reads changes it.
+#[test]
+fn what_a_killed_host_left_in_recent_commits_is_read_and_stays() {
+    let volume = lived();
+    let path = database(&volume);
+    let before = tables(&path);
+    assert_eq!(before[0], 1);
+    assert_eq!(inspect(path.parent().unwrap()).unwrap(), open(volume.path(), IDENTITY).unwrap().ledger);
+    assert_eq!(tables(&path), before);
+    let connection = Connection::open(&path).unwrap();
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let query = "SELECT text, hash, json_extract(value, '$[7]') FROM recent, json_each(text)";
+    let (text, hash, units): (String, [u8; 32], u64) = connection.query_row(query, [], row).unwrap();
+    assert_eq!(units, 1);
+    let hashed = [&[0; 32], &1_u64.to_le_bytes()[..], text.as_bytes()].concat();
+    assert_eq!(hash[..], sha2::Sha256::digest(hashed)[..]);
 }
 
 #[test]
